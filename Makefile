@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+# Guideway. `make help` lists the targets; V=1 shows the commands.
+
+PREFIX     ?= /usr/local
+CLANG      ?= clang
+BPFTOOL    ?= /usr/sbin/bpftool
+CLANG_FMT  ?= clang-format
+ARCH       := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/')
+VERSION    := $(shell cat VERSION)
+B          ?= build
+
+# All that is needed to build and test, by Debian's names.
+PACKAGES := gcc make pkg-config clang llvm libbpf-dev libxdp-dev libmnl-dev libuv1-dev \
+	libcurl4-openssl-dev libjansson-dev libyaml-dev libmicrohttpd-dev libcmocka-dev \
+	bpftool iproute2 nftables curl iperf3 jq util-linux procps clang-format
+
+CPPFLAGS += -D_GNU_SOURCE -DLB_VERSION='"$(VERSION)"' -Iinclude -Iuser/lib -Iuser/lbd -I$B
+CFLAGS   ?= -O2 -g
+CFLAGS   += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+BPFFLAGS := -O2 -g -target bpf -D__TARGET_ARCH_$(ARCH) -mcpu=v3 -I. -Iinclude -Ibpf -Wall -Wextra -Wno-unused-function
+ifdef WERROR
+CFLAGS   += -Werror
+BPFFLAGS += -Werror
+endif
+LBD_LIBS     := -lbpf -lmnl -luv -ljansson -lyaml -lmicrohttpd
+LBCTL_LIBS   := -lbpf -lcurl -ljansson -lyaml
+REPLICA_LIBS := -lmicrohttpd -ljansson
+TEST_LIBS    := -lcmocka
+
+ifeq ($(V),1)
+say =
+else
+say = @printf '  %-8s %s\n' $(1) $(2);
+endif
+
+objects  = $(patsubst %.c,$B/%.o,$(wildcard $(1)))
+LIB      := $(call objects,user/lib/*.c)
+LBD      := $(filter-out $B/user/lbd/lbd.o,$(call objects,user/lbd/*.c))
+PROGRAMS := $(addprefix $B/,lbd lbctl replica)
+UNIT     := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/unit_*.c))
+PACKET   := $(patsubst tests/packet/%.c,$B/tests/%,$(wildcard tests/packet/packet_*.c))
+TOOLS    := $(patsubst tests/tools/%.c,$B/tests/%,$(wildcard tests/tools/*.c))
+
+all: $(PROGRAMS) ## build lbd, lbctl and replica
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+deps: ## install the Debian packages that are missing
+	@missing=; for p in $(PACKAGES); do \
+	  [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || missing="$$missing $$p"; \
+	done; [ -z "$$missing" ] || { echo "  APT     $$missing"; apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >$(or $(TMPDIR),/tmp)/guideway-apt.log 2>&1 || \
+	  { cat $(or $(TMPDIR),/tmp)/guideway-apt.log >&2; exit 1; }; }
+
+demo: deps ## the information server: 5 replicas behind one address, scaled and killed
+	@$(MAKE) --no-print-directory all
+	@lab/demos/info
+
+check: deps ## build and run every test
+	@$(MAKE) --no-print-directory all tests check-layers check-format
+	@tests/run
+
+tests: $(UNIT) $(PACKET) $(TOOLS) ## build the tests
+
+# ---- BPF: steps -> one object -> skeleton
+$B/lb.bpf.o: bpf/lb.bpf.c $(wildcard bpf/*.h) vmlinux.h include/lb.h include/hash.h | $B/
+	$(call say,BPF,$@)$(CLANG) $(BPFFLAGS) -c $< -o $@
+
+$B/lb.skel.h: $B/lb.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name lb_bpf >$@
+
+vmlinux-header: ## regenerate vmlinux.h from the running kernel
+	$(BPFTOOL) btf dump file /sys/kernel/btf/vmlinux format c >vmlinux.h
+
+# ---- user space
+$B/%.o: %.c Makefile VERSION
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$B/user/lbd/datapath.o $(call objects,tests/packet/*.c): $B/lb.skel.h
+
+$B/libguideway.a: $(LIB)
+	$(call say,AR,$@)rm -f $@; $(AR) rcs $@ $^
+
+$B/liblbd.a: $(LBD)
+	$(call say,AR,$@)rm -f $@; $(AR) rcs $@ $^
+
+$B/lbd: $B/user/lbd/lbd.o $B/liblbd.a $B/libguideway.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LBD_LIBS) -o $@
+
+$B/lbctl: $(call objects,user/lbctl/*.c) $B/libguideway.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(LBCTL_LIBS) -o $@
+
+$B/replica: $(call objects,user/replica/*.c) $B/libguideway.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(REPLICA_LIBS) -o $@
+
+# ---- tests
+$(UNIT): $B/tests/%: $B/tests/unit/%.o $(filter-out $B/tests/unit/unit_%.o,$(call objects,tests/unit/*.c)) $B/liblbd.a $B/libguideway.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(TEST_LIBS) $(LBD_LIBS) -lm -o $@
+
+$(PACKET): $B/tests/%: $B/tests/packet/%.o $(filter-out $B/tests/packet/packet_%.o,$(call objects,tests/packet/*.c)) $B/liblbd.a $B/libguideway.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(TEST_LIBS) $(LBD_LIBS) -lm -o $@
+
+$(TOOLS): $B/tests/%: $B/tests/tools/%.o $B/libguideway.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ -lm -o $@
+
+check-layers: ## includes go one way: include/ <- user/lib <- user/lbd, user/lbctl
+	@tests/check-layers
+
+SOURCES = $(wildcard bpf/*.[ch] include/*.h user/*/*.[ch] tests/*/*.[ch])
+format: ## format the sources
+	@$(CLANG_FMT) -i $(SOURCES)
+
+check-format: ## fail where `make format` would change a file
+	@$(CLANG_FMT) --dry-run -Werror $(SOURCES)
+
+install: all ## install the programs below $(DESTDIR)$(PREFIX)
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $B/lbd
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $B/lbctl $B/replica
+
+clean: ## remove the build
+	rm -rf $B
+
+$B/:
+	@mkdir -p $B
+
+-include $(shell find $B -name '*.d' 2>/dev/null)
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all help deps demo check tests vmlinux-header check-layers format check-format install clean

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The flow hash, shared by the datapath and by user space so that tests can
+ * say which slot a packet must hit.
+ *
+ * Each step is the finaliser of MurmurHash3 (Austin Appleby, public domain):
+ * every input bit moves every output bit.  BPF has no 128-bit product, which
+ * rules out the wyhash family.
+ */
+#ifndef LB_HASH_H
+#define LB_HASH_H
+
+#include "lb.h"
+
+static inline __attribute__((always_inline)) __u64 hash_mix(__u64 h, __u64 word)
+{
+	h ^= word;
+	h ^= h >> 33;
+	h *= 0xff51afd7ed558ccdULL;
+	h ^= h >> 33;
+	h *= 0xc4ceb9fe1a85ec53ULL;
+	h ^= h >> 33;
+	return h;
+}
+
+static inline __attribute__((always_inline)) __u64 hash_tuple4(const struct lb_tuple4 *t,
+							       __u64 seed)
+{
+	__u64 h = hash_mix(seed, (__u64)t->src << 32 | t->dst);
+
+	return hash_mix(h, (__u64)t->sport << 32 | (__u64)t->dport << 16 | t->protocol);
+}
+
+static inline __attribute__((always_inline)) __u64 hash_tuple6(const struct lb_tuple6 *t,
+							       __u64 seed)
+{
+	__u64 h = hash_mix(seed, (__u64)t->src[0] << 32 | t->src[1]);
+
+	h = hash_mix(h, (__u64)t->src[2] << 32 | t->src[3]);
+	h = hash_mix(h, (__u64)t->dst[0] << 32 | t->dst[1]);
+	h = hash_mix(h, (__u64)t->dst[2] << 32 | t->dst[3]);
+	return hash_mix(h, (__u64)t->sport << 32 | (__u64)t->dport << 16 | t->protocol);
+}
+
+/* The slot of a ring of `slots` slots: the hash's low half scaled, not taken
+ * modulo, since a division costs more than the rest of the hash. */
+static inline __attribute__((always_inline)) __u32 hash_slot(__u64 hash, __u32 slots)
+{
+	return (__u32)(((hash & 0xffffffffULL) * slots) >> 32);
+}
+
+/* A tag of the key for values of LRU maps: bits the slot doesn't use. */
+static inline __attribute__((always_inline)) __u16 hash_tag(__u64 hash)
+{
+	return (__u16)(hash >> 48);
+}
+
+#endif

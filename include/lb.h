@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The contract between the BPF programs and user space: every map's key and
+ * value, every limit, every reason a packet can end with.  It is the only file
+ * that both sides include besides hash.h, so there is no second copy to keep
+ * in step.
+ *
+ * Rules.  Fixed-width types only.  Addresses and ports that come from a packet
+ * are in network byte order and typed __be; all other numbers are in host
+ * order.  Padding is a named field and always zero, since keys are hashed
+ * byte by byte.  Id 0 means "none" everywhere, so zeroed memory is safe.
+ * Any change of a layout below raises LB_ABI: maps are pinned in a directory
+ * that carries it, so that foreign bytes are never read.
+ */
+#ifndef LB_H
+#define LB_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+#define LB_ABI 1
+
+/* Used by user space as "one second"; see lb_flow.seen_ticks. */
+#define LB_TICK_SHIFT 30 /* a tick is 2^30 ns = 1.07 s of CLOCK_MONOTONIC */
+
+/* ---- frontends: the addresses clients use ------------------------------ */
+
+enum lb_frontend_flag {
+	/* NodePort, externalIP or load-balancer address: not the ClusterIP */
+	LB_FRONTEND_F_EXTERNAL = 1U << 0,
+	LB_FRONTEND_F_NODEPORT = 1U << 1,
+};
+
+/* Key of frontends4. */
+struct lb_frontend4_key {
+	__be32 addr;
+	__be16 port;
+	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 pad;
+};
+_Static_assert(sizeof(struct lb_frontend4_key) == 8, "ABI");
+
+/* Key of frontends6. */
+struct lb_frontend6_key {
+	__be32 addr[4];
+	__be16 port;
+	__u8 protocol;
+	__u8 pad;
+};
+_Static_assert(sizeof(struct lb_frontend6_key) == 20, "ABI");
+
+/* Value of frontends4 and frontends6.  Written once: another service means
+ * the entry is deleted and inserted again. */
+struct lb_frontend {
+	__u32 service; /* id, never 0 */
+	__u32 flags;   /* LB_FRONTEND_F_* */
+};
+_Static_assert(sizeof(struct lb_frontend) == 8, "ABI");
+
+/* ---- services ---------------------------------------------------------- */
+
+enum lb_service_flag {
+	LB_SERVICE_F_USED = 1U << 0, /* the id is taken */
+};
+
+/* A service has one ring per scope. */
+enum lb_scope {
+	LB_SCOPE_CLUSTER = 0, /* every usable backend */
+	LB_SCOPE_LOCAL = 1,   /* those on this node: the Local traffic policies */
+	LB_SCOPE_MAX = 2,
+};
+
+/* Value of services, by id.  A service is NS/NAME:port-name + protocol in one
+ * address family.  Written by lbd alone. */
+struct lb_service {
+	__u32 flags;   /* LB_SERVICE_F_* */
+	__u8 family;   /* 4 or 6 */
+	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	__be16 port;   /* the service port, for people */
+	/* What each ring was built from (plan.c); 0 = no ring.  Lets a restart
+	 * see that a ring is as wanted without building it. */
+	__u64 ring_digest[LB_SCOPE_MAX];
+};
+_Static_assert(sizeof(struct lb_service) == 24, "ABI");
+
+/* Value of service_names, by service id; read by people and by lbd when it
+ * adopts the maps, never by the datapath.  NUL-terminated (DNS labels are at
+ * most 63 characters). */
+struct lb_service_name {
+	char namespace[64];
+	char name[64];
+	char port_name[64]; /* empty where the Service's only port has no name */
+};
+_Static_assert(sizeof(struct lb_service_name) == 192, "ABI");
+
+/* ---- rings: Maglev lookup tables --------------------------------------- */
+
+/*
+ * Value of rings, at LB_RING_INDEX(service, scope): the low half is the
+ * arena line where the ring starts, the high half its number of slots; 0 = no
+ * ring, no usable backend.  Stored as one u64 with release order, so a reader
+ * sees the old ring or the new one.
+ */
+#define LB_RING_INDEX(service, scope) ((service)*LB_SCOPE_MAX + (scope))
+#define LB_RING(line, slots) ((__u64)(slots) << 32 | (__u32)(line))
+#define LB_RING_LINE(ring) ((__u32)(ring))
+#define LB_RING_SLOTS(ring) ((__u32)((ring) >> 32))
+
+/* Value of arena: one line of slots; a slot holds a backend id.  A line has 16
+ * of them because an ARRAY's values are rounded up to 8 bytes. */
+#define LB_ARENA_LINE_SLOTS 16
+struct lb_arena_line {
+	__u32 slots[LB_ARENA_LINE_SLOTS];
+};
+_Static_assert(sizeof(struct lb_arena_line) == 64, "ABI");
+
+#define LB_RING_MAX_SLOTS 655357 /* the largest size class, see maglev.c */
+
+/* ---- backends ---------------------------------------------------------- */
+
+enum lb_backend_state {
+	LB_BACKEND_FREE = 0,
+	/* In a slice: flows stay.  Whether it gets new ones is the ring's say. */
+	LB_BACKEND_ACTIVE = 1,
+	/* In no slice any more: mid-flow TCP goes on for --linger seconds, all
+	 * else picks anew. */
+	LB_BACKEND_GONE = 2,
+};
+
+/* Where packets to a backend leave this node: one u64, stored at once.
+ * Device index in the top 16 bits (0 = no pod device leads there), below them
+ * the neighbour's MAC, first byte highest (0 = not resolved). */
+#define LB_NEXT_HOP(device, mac48) ((__u64)(device) << 48 | (mac48))
+#define LB_NEXT_HOP_DEVICE(hop) ((__u32)((hop) >> 48))
+#define LB_NEXT_HOP_MAC(hop) ((hop)&0xffffffffffffULL)
+
+/*
+ * Value of backends, by id.  A backend is one address:port of one service.
+ * Address, port, family and service are written once, before any ring or flow
+ * names the id; another backend is another id or, after a rest, the same id
+ * with the next generation.
+ */
+struct lb_backend {
+	__be32 addr[4]; /* IPv4: addr[0], the rest 0 */
+	__be16 port;
+	__u8 family; /* 4 or 6 */
+	__u8 pad;
+	__u32 service;	  /* id of the service it belongs to */
+	__u32 state;	  /* enum lb_backend_state, stored at once */
+	__u16 generation; /* raised when the id is freed; flows remember it */
+	__u16 weight;	  /* 0-1000, for people: the ring decides */
+	__u64 next_hop;	  /* LB_NEXT_HOP() */
+	__u64 gone_ticks; /* when state became GONE; 0 = it isn't */
+};
+_Static_assert(sizeof(struct lb_backend) == 48, "ABI");
+
+/* Value of devices, by index (1 up): the devices that next hops name. */
+struct lb_device {
+	__u32 ifindex; /* 0 = free */
+	__u32 mtu;     /* bytes, without the Ethernet header */
+	__u8 mac[6];
+	__u16 pad;
+};
+_Static_assert(sizeof(struct lb_device) == 16, "ABI");
+
+#define LB_MAX_DEVICES 4096
+
+/* ---- flows ------------------------------------------------------------- */
+
+/* Key of flows4 (a packet as the client sends it: src = client, dst = the
+ * frontend) and of replies4 (as the backend answers: src = backend, dst =
+ * client). */
+struct lb_tuple4 {
+	__be32 src;
+	__be32 dst;
+	__be16 sport;
+	__be16 dport;
+	__u8 protocol;
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct lb_tuple4) == 16, "ABI");
+
+struct lb_tuple6 {
+	__be32 src[4];
+	__be32 dst[4];
+	__be16 sport;
+	__be16 dport;
+	__u8 protocol;
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct lb_tuple6) == 40, "ABI");
+
+enum lb_flow_state {
+	LB_FLOW_NEW = 0,	 /* one SYN, or one UDP datagram */
+	LB_FLOW_ESTABLISHED = 1, /* the client sent a second packet */
+	LB_FLOW_CLOSING = 2,	 /* a FIN or RST went by */
+};
+
+/*
+ * Value of flows4 and flows6, written by whoever translates forward.
+ * An LRU map may give an element to another key while a reader still holds it:
+ * so the backend, its generation and a tag of the key share one u64, read at
+ * once.
+ */
+struct lb_flow {
+	__u64 backend;	  /* LB_FLOW_BACKEND() */
+	__u32 seen_ticks; /* last packet; written when it changes */
+	__u8 state;	  /* enum lb_flow_state */
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct lb_flow) == 16, "ABI");
+
+#define LB_FLOW_BACKEND(id, generation, tag) \
+	((__u64)(tag) << 48 | (__u64)(generation) << 32 | (__u32)(id))
+#define LB_FLOW_BACKEND_ID(word) ((__u32)(word))
+#define LB_FLOW_GENERATION(word) ((__u16)((word) >> 32))
+#define LB_FLOW_TAG(word) ((__u16)((word) >> 48))
+
+/* Value of replies4 and replies6: what the client believes it talks to, and
+ * where its packets leave.  The frontend and the backend are written once per
+ * flow, before the forward entry. */
+struct lb_reply {
+	__be32 frontend[4]; /* IPv4: frontend[0], the rest 0 */
+	__be16 port;	    /* the frontend's */
+	__u16 tag;	    /* of the key, as in lb_flow */
+	__u32 backend;	    /* id, for the counters */
+	__u8 state;	    /* enum lb_flow_state, as the backend's packets tell */
+	__u8 pad[3];
+	__u32 seen_ticks;
+	/* The way to the client as the routing table last said; asked again
+	 * after a tick.  ifindex 0 = not asked yet. */
+	__u32 routed_ticks;
+	__u32 ifindex;
+	__u32 neighbour_family; /* AF_INET or AF_INET6: a gateway's may differ */
+	__be32 neighbour[4];	/* the gateway, or the client on the link */
+};
+_Static_assert(sizeof(struct lb_reply) == 60, "ABI");
+
+/* ---- reasons and counters ---------------------------------------------- */
+
+/*
+ * Why a packet ended as it did: X(NAME, "text", verdict, "what it means").
+ * One list for verdicts, counters and lbctl.  The text is what users see; the
+ * verdict is an enum lb_verdict without its prefix.
+ */
+#define LB_REASONS(X) \
+	/* normal */ \
+	X(NONE, "none", PASS, "no program has seen a packet") \
+	X(FORWARDED, "forwarded", SENT, "client to backend, sent on") \
+	X(REPLIED, "replied", SENT, "backend to client, sent on") \
+	X(NOT_IP, "not_ip", PASS, "neither IPv4 nor IPv6") \
+	X(NOT_TCP_UDP, "not_tcp_udp", PASS, "IP, but neither TCP nor UDP") \
+	X(NOT_SERVICE, "not_service", PASS, "no frontend has this address and port") \
+	X(NO_FLOW, "no_flow", PASS, "from a pod, and not the reply of a flow") \
+	X(FRAGMENT, "fragment", PASS, "a fragment: left to the kernel") \
+	X(TTL_EXPIRED, "ttl_expired", PASS, "TTL 1 or less: the kernel answers it") \
+	X(LEFT_TO_TC, "left_to_tc", PASS, "what XDP can't do: TC does it next") \
+	X(BAD_HEADER, "bad_header", PASS, "lengths that lie: left to the kernel") \
+	/* refusals */ \
+	X(NO_ENDPOINT, "no_endpoint", DROP, "the service has no usable backend") \
+	X(BACKEND_GONE, "backend_gone", DROP, "mid-flow TCP, and its backend is gone") \
+	X(REPLY_COLLISION, "reply_collision", DROP, \
+	  "the backends tried know this client port by another frontend") \
+	X(NO_ROUTE, "no_route", DROP, "the kernel has no route for the packet") \
+	/* must be 0 */ \
+	X(FLOW_NOT_STORED, "flow_not_stored", DROP, "a flow table refused an entry") \
+	X(SLOT_INVALID, "slot_invalid", DROP, "a ring names no backend") \
+	X(REWRITE_FAILED, "rewrite_failed", DROP, "a helper refused to change the packet")
+
+enum lb_verdict {
+	LB_VERDICT_PASS, /* to the next program and the kernel, untouched */
+	LB_VERDICT_SENT, /* rewritten and sent on */
+	LB_VERDICT_DROP,
+};
+
+enum lb_reason {
+#define LB_REASON_ENUM(name, text, verdict, meaning) LB_REASON_##name,
+	LB_REASONS(LB_REASON_ENUM)
+#undef LB_REASON_ENUM
+	LB_REASON_MAX,
+};
+
+/* Value of reason_counters (per CPU), by enum lb_reason. */
+struct lb_reason_counter {
+	__u64 packets;
+	__u64 bytes; /* from the IP header on */
+};
+_Static_assert(sizeof(struct lb_reason_counter) == 16, "ABI");
+
+/* Value of service_counters and backend_counters (per CPU), by id.  Bytes
+ * count from the IP header on; a GSO packet counts as one. */
+struct lb_traffic {
+	__u64 connections; /* flows begun */
+	__u64 packets_in;  /* client to backend */
+	__u64 bytes_in;
+	__u64 packets_out; /* backend to client */
+	__u64 bytes_out;
+};
+_Static_assert(sizeof(struct lb_traffic) == 40, "ABI");
+
+#endif
