@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Counters.  Each packet is counted once by its reason, on its way out of a
+ * mouth (count_reason), and what is sent on also by service and backend.
+ */
+#ifndef COUNT_BPF_H
+#define COUNT_BPF_H
+
+static __always_inline void count_reason(__u32 reason, __u32 bytes)
+{
+	struct lb_reason_counter *counter = bpf_map_lookup_elem(&reason_counters, &reason);
+
+	if (!counter)
+		return;
+	counter->packets++;
+	counter->bytes += bytes;
+}
+
+static __always_inline void count_connection(__u32 service, __u32 backend)
+{
+	struct lb_traffic *traffic = bpf_map_lookup_elem(&service_counters, &service);
+
+	if (traffic)
+		traffic->connections++;
+	traffic = bpf_map_lookup_elem(&backend_counters, &backend);
+	if (traffic)
+		traffic->connections++;
+}
+
+static __always_inline void count_in(__u32 service, __u32 backend, __u32 bytes)
+{
+	struct lb_traffic *traffic = bpf_map_lookup_elem(&service_counters, &service);
+
+	if (traffic) {
+		traffic->packets_in++;
+		traffic->bytes_in += bytes;
+	}
+	traffic = bpf_map_lookup_elem(&backend_counters, &backend);
+	if (traffic) {
+		traffic->packets_in++;
+		traffic->bytes_in += bytes;
+	}
+}
+
+static __always_inline void count_out(__u32 service, __u32 backend, __u32 bytes)
+{
+	struct lb_traffic *traffic = bpf_map_lookup_elem(&service_counters, &service);
+
+	if (traffic) {
+		traffic->packets_out++;
+		traffic->bytes_out += bytes;
+	}
+	traffic = bpf_map_lookup_elem(&backend_counters, &backend);
+	if (traffic) {
+		traffic->packets_out++;
+		traffic->bytes_out += bytes;
+	}
+}
+
+/* enum lb_verdict of each reason. */
+static const __u8 count_verdicts[LB_REASON_MAX] = {
+#define COUNT_VERDICT(name, text, verdict, meaning) [LB_REASON_##name] = LB_VERDICT_##verdict,
+	LB_REASONS(COUNT_VERDICT)
+#undef COUNT_VERDICT
+};
+
+static __always_inline __u8 count_verdict(__u32 reason)
+{
+	return reason < LB_REASON_MAX ? count_verdicts[reason] : LB_VERDICT_PASS;
+}
+
+#endif

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guideway's datapath: the table of contents, in the order packets take it.
+ * It owns no logic.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+
+#include "lb.h"
+#include "hash.h"
+
+#define NULL ((void *)0)
+#define EEXIST 17
+#define EINVAL 22
+
+#include "config.bpf.h"
+#include "maps.bpf.h"
+#include "count.bpf.h"
+
+#include "parse.bpf.h"	  /* 1: bytes -> struct packet */
+#include "frontend.bpf.h" /* 2: is it for a service? */
+#include "pick.bpf.h"	  /* 4: a backend for a new flow */
+#include "flow.bpf.h"	  /* 3: the backend of the flow */
+#include "checksum.bpf.h"
+#include "rewrite.bpf.h" /* 5: addresses, ports, TTL, checksums */
+#include "reply.bpf.h"	 /* the way back */
+#include "forward.bpf.h" /* 6: next hop */
+
+#include "xdp.bpf.h" /* mouth: uplink, XDP */
+#include "tc.bpf.h"  /* mouths: uplink and pod, TC */
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Step 1, parse: from bytes to a struct packet.  The only place that checks
+ * bounds and lengths; nothing is written.
+ *
+ * A packet whose lengths lie is not ours to judge: it ends as LB_REASON_BAD_HEADER,
+ * which passes it on untouched.
+ */
+#ifndef PARSE_BPF_H
+#define PARSE_BPF_H
+
+#define ETH_P_IP 0x0800
+#define ETH_P_IPV6 0x86DD
+#define IPV6_EXTENSIONS_MAX 6
+#define NEXTHDR_HOP 0
+#define NEXTHDR_ROUTING 43
+#define NEXTHDR_FRAGMENT 44
+#define NEXTHDR_DEST 60
+
+/* Bytes of headers that parse_packet() may look at: Ethernet, IP with options
+ * or six extension headers of usual size, TCP. */
+#define PARSE_HEADER_BYTES 134
+
+#define TCP_FLAG_FIN 0x01
+#define TCP_FLAG_SYN 0x02
+#define TCP_FLAG_RST 0x04
+#define TCP_FLAG_ACK 0x10
+
+struct packet {
+	/* Valid until a helper changes the packet. */
+	struct ethhdr *eth;
+	union {
+		void *l3;
+		struct iphdr *ip4;
+		struct ipv6hdr *ip6;
+	};
+	union {
+		void *l4;
+		struct tcphdr *tcp;
+		struct udphdr *udp;
+	};
+	__u16 *check; /* of the transport header */
+	void *end;
+
+	__u32 bytes;	 /* from the IP header on, as the IP header says */
+	__u32 l4_bytes;	 /* the same from the transport header on */
+	__u16 l4_offset; /* of the transport header from the frame's start */
+	__u8 protocol;
+	__u8 tcp_flags; /* TCP_FLAG_*, 0 for UDP */
+	union {
+		struct lb_tuple4 tuple4;
+		struct lb_tuple6 tuple6;
+	};
+	__u64 hash; /* of the tuple */
+};
+
+static __always_inline enum lb_reason parse_ports(struct packet *p, const bool v6)
+{
+	__be16 sport, dport;
+
+	if (p->protocol == IPPROTO_TCP) {
+		if (p->l4_bytes < sizeof(*p->tcp) || (void *)(p->tcp + 1) > p->end)
+			return LB_REASON_BAD_HEADER;
+		if (p->tcp->doff < 5 || p->tcp->doff * 4 > p->l4_bytes)
+			return LB_REASON_BAD_HEADER;
+		sport = p->tcp->source;
+		dport = p->tcp->dest;
+		p->tcp_flags = ((__u8 *)p->tcp)[13];
+		p->check = (__u16 *)&p->tcp->check;
+	} else if (p->protocol == IPPROTO_UDP) {
+		__u32 udp_bytes;
+
+		if (p->l4_bytes < sizeof(*p->udp) || (void *)(p->udp + 1) > p->end)
+			return LB_REASON_BAD_HEADER;
+		udp_bytes = bpf_ntohs(p->udp->len);
+		if (udp_bytes < sizeof(*p->udp) || udp_bytes > p->l4_bytes)
+			return LB_REASON_BAD_HEADER;
+		/* What the checksum covers; IP may carry padding behind it. */
+		p->l4_bytes = udp_bytes;
+		sport = p->udp->source;
+		dport = p->udp->dest;
+		p->check = (__u16 *)&p->udp->check;
+	} else {
+		return LB_REASON_NOT_TCP_UDP;
+	}
+
+	if (v6) {
+		p->tuple6.sport = sport;
+		p->tuple6.dport = dport;
+		p->tuple6.protocol = p->protocol;
+	} else {
+		p->tuple4.sport = sport;
+		p->tuple4.dport = dport;
+		p->tuple4.protocol = p->protocol;
+	}
+	return 0;
+}
+
+/* frame_bytes: from the IP header to the packet's end, which for a GSO packet
+ * lies far behind p->end. */
+static __always_inline enum lb_reason parse_ipv4(struct packet *p, __u32 frame_bytes)
+{
+	struct iphdr *ip = p->ip4;
+	__u32 header_bytes;
+
+	if ((void *)(ip + 1) > p->end || ip->version != 4 || ip->ihl < 5)
+		return LB_REASON_BAD_HEADER;
+	header_bytes = ip->ihl * 4;
+	p->bytes = bpf_ntohs(ip->tot_len);
+	if (p->bytes > frame_bytes || p->bytes < header_bytes)
+		return LB_REASON_BAD_HEADER;
+	if (ip->frag_off & bpf_htons(0x3fff)) /* more fragments, or an offset */
+		return LB_REASON_FRAGMENT;
+	p->protocol = ip->protocol;
+	p->l4 = p->l3 + header_bytes;
+	p->l4_bytes = p->bytes - header_bytes;
+	p->l4_offset = sizeof(struct ethhdr) + header_bytes;
+	p->tuple4.src = ip->saddr;
+	p->tuple4.dst = ip->daddr;
+	return parse_ports(p, false);
+}
+
+static __always_inline enum lb_reason parse_ipv6(struct packet *p, __u32 frame_bytes)
+{
+	struct ipv6hdr *ip = p->ip6;
+	__u32 offset = sizeof(*ip);
+	__u8 next;
+	int i;
+
+	if ((void *)(ip + 1) > p->end || ip->version != 6)
+		return LB_REASON_BAD_HEADER;
+	p->bytes = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	if (p->bytes > frame_bytes)
+		return LB_REASON_BAD_HEADER;
+
+	next = ip->nexthdr;
+#pragma unroll
+	for (i = 0; i < IPV6_EXTENSIONS_MAX; i++) {
+		struct ipv6_opt_hdr *extension;
+
+		if (next == IPPROTO_TCP || next == IPPROTO_UDP)
+			break;
+		if (next == NEXTHDR_FRAGMENT)
+			return LB_REASON_FRAGMENT;
+		if (next != NEXTHDR_HOP && next != NEXTHDR_ROUTING && next != NEXTHDR_DEST)
+			return LB_REASON_NOT_TCP_UDP;
+		extension = p->l3 + offset;
+		/* Four bytes, for a routing header's segments left. */
+		if ((void *)extension + 4 > p->end)
+			return LB_REASON_BAD_HEADER;
+		/* The address we see isn't where the packet ends. */
+		if (next == NEXTHDR_ROUTING && ((__u8 *)extension)[3])
+			return LB_REASON_NOT_TCP_UDP;
+		next = extension->nexthdr;
+		offset += (extension->hdrlen + 1) * 8;
+	}
+	if (offset > p->bytes)
+		return LB_REASON_BAD_HEADER;
+	p->protocol = next;
+	p->l4 = p->l3 + offset;
+	p->l4_bytes = p->bytes - offset;
+	p->l4_offset = sizeof(struct ethhdr) + offset;
+	__builtin_memcpy(p->tuple6.src, &ip->saddr, 16);
+	__builtin_memcpy(p->tuple6.dst, &ip->daddr, 16);
+	return parse_ports(p, true);
+}
+
+/* Ethernet frame of `protocol` (host order, ETH_P_IP or ETH_P_IPV6) between
+ * data and end, whole length frame_bytes. */
+static __always_inline enum lb_reason parse_packet(struct packet *p, void *data, void *end,
+						   __u32 frame_bytes, const bool v6)
+{
+	__builtin_memset(p, 0, sizeof(*p));
+	p->eth = data;
+	p->l3 = data + sizeof(struct ethhdr);
+	p->end = end;
+	if (p->l3 > end || frame_bytes < sizeof(struct ethhdr))
+		return LB_REASON_BAD_HEADER;
+	frame_bytes -= sizeof(struct ethhdr);
+	return v6 ? parse_ipv6(p, frame_bytes) : parse_ipv4(p, frame_bytes);
+}
+
+#endif

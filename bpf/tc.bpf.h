@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The TC mouths: ingress of the uplink (client to backend: all of it with
+ * --hook tc, else what XDP left) and ingress of a pod's device (backend to
+ * client).
+ */
+#ifndef TC_BPF_H
+#define TC_BPF_H
+
+/* TC_ACT_UNSPEC, TCX_NEXT: to the next program and the kernel.  Never
+ * TC_ACT_OK, which would end the chain. */
+#define TC_NEXT (-1)
+#define TC_ACT_SHOT 2
+
+/* Make the headers readable, wherever they lie in the socket buffer. */
+static __always_inline void tc_pull_headers(struct __sk_buff *skb)
+{
+	__u32 wanted = skb->len < PARSE_HEADER_BYTES ? skb->len : PARSE_HEADER_BYTES;
+
+	if ((void *)(long)skb->data + wanted > (void *)(long)skb->data_end)
+		bpf_skb_pull_data(skb, wanted);
+}
+
+static __always_inline enum lb_reason tc_parse(struct __sk_buff *skb, struct packet *p,
+					       const bool v6)
+{
+	return parse_packet(p, (void *)(long)skb->data, (void *)(long)skb->data_end, skb->len, v6);
+}
+
+static __always_inline enum lb_reason tc_forward(struct __sk_buff *skb, int *ret_action,
+						 const bool v6)
+{
+	struct lb_frontend frontend;
+	struct lb_backend *backend;
+	struct lb_device *device;
+	enum lb_reason reason;
+	struct packet p;
+	__u32 id;
+
+	reason = tc_parse(skb, &p, v6);
+	if (reason)
+		return reason;
+	reason = frontend_find(&p, &frontend, v6);
+	if (reason)
+		return reason;
+	if ((v6 ? p.ip6->hop_limit : p.ip4->ttl) <= 1)
+		return LB_REASON_TTL_EXPIRED;
+	reason = flow_resolve(&p, frontend.service, &id, &backend, v6);
+	if (reason)
+		return reason;
+	device = forward_device(*(volatile __u64 *)&backend->next_hop);
+	if (!device)
+		return LB_REASON_NO_ROUTE;
+	reason = rewrite_skb(skb, &p, backend->addr, backend->port, REWRITE_DESTINATION, v6);
+	if (reason)
+		return reason;
+	count_in(frontend.service, id, p.bytes);
+	*ret_action = forward_neighbour(device->ifindex, v6 ? AF_INET6 : AF_INET, backend->addr);
+	return LB_REASON_FORWARDED;
+}
+
+static __always_inline enum lb_reason tc_undo(struct __sk_buff *skb, int *ret_action, const bool v6)
+{
+	struct lb_backend *backend;
+	struct lb_reply *reply;
+	enum lb_reason reason;
+	struct packet p;
+
+	reason = tc_parse(skb, &p, v6);
+	if (reason)
+		return reason;
+	flow_hash(&p, v6);
+	reason = reply_find(&p, &reply, v6);
+	if (reason)
+		return reason;
+	if ((v6 ? p.ip6->hop_limit : p.ip4->ttl) <= 1)
+		return LB_REASON_TTL_EXPIRED;
+	reason = reply_route(skb, &p, reply, v6);
+	if (reason)
+		return reason;
+	reason = rewrite_skb(skb, &p, reply->frontend, reply->port, REWRITE_SOURCE, v6);
+	if (reason)
+		return reason;
+	backend = backend_find(reply->backend);
+	if (backend)
+		count_out(backend->service, reply->backend, p.bytes);
+	*ret_action = forward_neighbour(reply->ifindex, reply->neighbour_family, reply->neighbour);
+	return LB_REASON_REPLIED;
+}
+
+static __always_inline int tc_end(const struct __sk_buff *skb, enum lb_reason reason, int action)
+{
+	count_reason(reason,
+		     skb->len > sizeof(struct ethhdr) ? skb->len - sizeof(struct ethhdr) : 0);
+	switch (count_verdict(reason)) {
+	case LB_VERDICT_SENT:
+		return action;
+	case LB_VERDICT_DROP:
+		return TC_ACT_SHOT;
+	default:
+		return TC_NEXT;
+	}
+}
+
+SEC("tc")
+int lb_tc_uplink(struct __sk_buff *skb)
+{
+	enum lb_reason reason = LB_REASON_NOT_IP;
+	int action = TC_NEXT;
+
+	/* A frame with a VLAN tag belongs to the VLAN's device. */
+	if (skb->vlan_present)
+		return tc_end(skb, reason, action);
+	tc_pull_headers(skb);
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		reason = tc_forward(skb, &action, false);
+	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		reason = tc_forward(skb, &action, true);
+	return tc_end(skb, reason, action);
+}
+
+SEC("tc")
+int lb_tc_pod(struct __sk_buff *skb)
+{
+	enum lb_reason reason = LB_REASON_NOT_IP;
+	int action = TC_NEXT;
+
+	if (skb->vlan_present)
+		return tc_end(skb, reason, action);
+	tc_pull_headers(skb);
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		reason = tc_undo(skb, &action, false);
+	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		reason = tc_undo(skb, &action, true);
+	return tc_end(skb, reason, action);
+}
+
+#endif

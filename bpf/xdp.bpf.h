@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The uplink's first mouth: XDP, client to backend.
+ *
+ * Loaded as plain `xdp` for generic mode: behind a generic xdp.frags program
+ * TC ingress would see no Ethernet header.  What XDP can't do is left
+ * untouched to lb_tc_uplink on the same device (LB_REASON_LEFT_TO_TC).
+ */
+#ifndef XDP_BPF_H
+#define XDP_BPF_H
+
+static __always_inline enum lb_reason xdp_steer(struct xdp_md *ctx, struct packet *p,
+						int *ret_action, const bool v6)
+{
+	struct lb_frontend frontend;
+	struct lb_backend *backend;
+	enum checksum_state checksum;
+	struct lb_device *device;
+	enum lb_reason reason;
+	__u64 next_hop;
+	__u32 id;
+
+	reason = frontend_find(p, &frontend, v6);
+	if (reason)
+		return reason;
+	if ((v6 ? p->ip6->hop_limit : p->ip4->ttl) <= 1)
+		return LB_REASON_TTL_EXPIRED;
+	reason = flow_resolve(p, frontend.service, &id, &backend, v6);
+	if (reason)
+		return reason;
+
+	next_hop = *(volatile __u64 *)&backend->next_hop;
+	device = forward_device(next_hop);
+	/* Generic redirect refuses a packet longer than the target's MTU, and
+	 * most such are GSO packets: TC's matter. */
+	if (!device || !LB_NEXT_HOP_MAC(next_hop) || p->bytes > device->mtu)
+		return LB_REASON_LEFT_TO_TC;
+	checksum = checksum_state(ctx, p, *p->check, v6);
+	if (checksum == CHECKSUM_UNDECIDABLE)
+		return LB_REASON_LEFT_TO_TC;
+
+	rewrite_xdp(p, backend->addr, backend->port, checksum, REWRITE_DESTINATION, v6);
+	forward_ethernet(p->eth, next_hop, device);
+	count_in(frontend.service, id, p->bytes);
+	*ret_action = bpf_redirect(device->ifindex, 0);
+	return LB_REASON_FORWARDED;
+}
+
+static __always_inline enum lb_reason xdp_receive(struct xdp_md *ctx, struct packet *p,
+						  int *ret_action, const bool v6)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	enum lb_reason reason = parse_packet(p, data, end, end - data, v6);
+
+	return reason ? reason : xdp_steer(ctx, p, ret_action, v6);
+}
+
+SEC("xdp")
+int lb_xdp(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	enum lb_reason reason = LB_REASON_BAD_HEADER;
+	struct ethhdr *eth = data;
+	int action = XDP_PASS;
+	struct packet p;
+
+	if ((void *)(eth + 1) <= end) {
+		if (eth->h_proto == bpf_htons(ETH_P_IP))
+			reason = xdp_receive(ctx, &p, &action, false);
+		else if (eth->h_proto == bpf_htons(ETH_P_IPV6))
+			reason = xdp_receive(ctx, &p, &action, true);
+		else
+			reason = LB_REASON_NOT_IP;
+	}
+	count_reason(reason, (void *)(eth + 1) <= end ? end - (void *)(eth + 1) : 0);
+	switch (count_verdict(reason)) {
+	case LB_VERDICT_SENT:
+		return action;
+	case LB_VERDICT_DROP:
+		return XDP_DROP;
+	default:
+		return XDP_PASS;
+	}
+}
+
+#endif
