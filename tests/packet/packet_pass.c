@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* What isn't a service's goes on untouched, whatever it is. */
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "world.h"
+
+static const enum world_program programs[] = {WORLD_XDP, WORLD_TC_UPLINK, WORLD_TC_POD};
+
+static int pass_of(enum world_program program)
+{
+	return program == WORLD_XDP ? WORLD_XDP_PASS : WORLD_TC_NEXT;
+}
+
+/* The frame passes every program byte for byte and counts as reason. */
+static void assert_passes(struct world *world, const struct frame *in, enum lb_reason reason,
+			  const char *what)
+{
+	struct frame out;
+
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+		/* The kernel's test run gives TC no packet without an IP header. */
+		if (programs[i] != WORLD_XDP &&
+		    in->length < FRAME_ETH + (frame_is_ipv6(in) ? 40 : 20))
+			continue;
+		/* A pod's packet isn't looked up among the frontends. */
+		enum lb_reason expected =
+			programs[i] == WORLD_TC_POD && reason == LB_REASON_NOT_SERVICE
+				? LB_REASON_NO_FLOW
+				: reason;
+		uint64_t before = world_count(world, expected);
+		int action = world_run(world, programs[i], in, &out);
+
+		if (action != pass_of(programs[i]))
+			fail_msg("%s: program %zu says %d", what, i, action);
+		if (out.length != in->length || memcmp(out.bytes, in->bytes, in->length))
+			fail_msg("%s: program %zu changed the packet", what, i);
+		if (world_count(world, expected) != before + 1)
+			fail_msg("%s: program %zu doesn't count it as reason %d", what, i,
+				 expected);
+	}
+}
+
+static void empty_maps_pass_everything(void **state)
+{
+	static const struct frame_spec specs[] = {
+		{.src = "10.0.0.9",
+		 .dst = "10.96.0.1",
+		 .sport = 4000,
+		 .dport = 80,
+		 .tcp_flags = TCP_SYN},
+		{.src = "10.0.0.9",
+		 .dst = "10.96.0.1",
+		 .sport = 4000,
+		 .dport = 80,
+		 .protocol = IPPROTO_UDP},
+		{.src = "fd00::9",
+		 .dst = "fd96::1",
+		 .sport = 4000,
+		 .dport = 80,
+		 .tcp_flags = TCP_SYN},
+		{.src = "fd00::9",
+		 .dst = "fd96::1",
+		 .sport = 4000,
+		 .dport = 80,
+		 .protocol = IPPROTO_UDP},
+	};
+	struct world *world = world_open();
+	struct frame frame;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+		frame_build(&frame, &specs[i]);
+		assert_passes(world, &frame, LB_REASON_NOT_SERVICE, specs[i].dst);
+	}
+	world_close(world);
+}
+
+static void another_port_address_or_protocol_passes(void **state)
+{
+	static const struct frame_spec specs[] = {
+		{.src = "10.0.0.9", .dst = "10.96.0.1", .dport = 81},
+		{.src = "10.0.0.9", .dst = "10.96.0.2", .dport = 80},
+		{.src = "10.96.0.1", .dst = "10.0.0.9", .sport = 80},
+		{.src = "fd00::9", .dst = "fd96::1", .dport = 81, .protocol = IPPROTO_UDP},
+		{.src = "fd00::9", .dst = "fd96::2", .dport = 80},
+	};
+	struct world *world = world_open();
+	struct frame frame;
+
+	(void)state;
+	world_web(world, 3);
+	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+		frame_build(&frame, &specs[i]);
+		assert_passes(world, &frame, LB_REASON_NOT_SERVICE, specs[i].dst);
+	}
+	world_close(world);
+}
+
+static void other_protocols_pass(void **state)
+{
+	struct world *world = world_open();
+	struct frame frame;
+
+	(void)state;
+	world_web(world, 3);
+	frame_build(&frame, &(struct frame_spec){.src = "10.0.0.9",
+						 .dst = "10.96.0.1",
+						 .protocol = IPPROTO_ICMP,
+						 .payload_bytes = 40});
+	assert_passes(world, &frame, LB_REASON_NOT_TCP_UDP, "ICMP");
+	frame_build(&frame, &(struct frame_spec){.src = "fd00::9",
+						 .dst = "fd96::1",
+						 .protocol = IPPROTO_ICMPV6,
+						 .payload_bytes = 40});
+	assert_passes(world, &frame, LB_REASON_NOT_TCP_UDP, "ICMPv6");
+	frame_build(&frame,
+		    &(struct frame_spec){.src = "10.0.0.9", .dst = "10.96.0.1", .dport = 80});
+	frame.bytes[12] = 0x08;
+	frame.bytes[13] = 0x06;
+	assert_passes(world, &frame, LB_REASON_NOT_IP, "ARP");
+	frame.bytes[12] = 0x81;
+	frame.bytes[13] = 0x00;
+	assert_passes(world, &frame, LB_REASON_NOT_IP, "VLAN tag in the frame");
+	world_close(world);
+}
+
+static void fragments_pass(void **state)
+{
+	static const uint16_t offsets[] = {0x2000, 0x2001, 0x0001, 0x1fff};
+	struct world *world = world_open();
+	struct frame frame;
+
+	(void)state;
+	world_web(world, 3);
+	for (size_t i = 0; i < 4; i++) {
+		frame_build(&frame, &(struct frame_spec){.src = "10.0.0.9",
+							 .dst = "10.96.0.1",
+							 .dport = 80,
+							 .protocol = IPPROTO_UDP,
+							 .payload_bytes = 64});
+		frame.bytes[FRAME_ETH + 6] = offsets[i] >> 8;
+		frame.bytes[FRAME_ETH + 7] = offsets[i];
+		assert_passes(world, &frame, LB_REASON_FRAGMENT, "IPv4 fragment");
+	}
+	frame_build(&frame, &(struct frame_spec){.src = "fd00::9",
+						 .dst = "fd96::1",
+						 .dport = 80,
+						 .protocol = IPPROTO_UDP,
+						 .extensions = 1,
+						 .payload_bytes = 64});
+	frame.bytes[FRAME_ETH + 6] = 44; /* the extension is a fragment header */
+	assert_passes(world, &frame, LB_REASON_FRAGMENT, "IPv6 fragment");
+	world_close(world);
+}
+
+static void ttl_of_one_is_the_kernels_to_answer(void **state)
+{
+	struct world *world = world_open();
+	struct frame frame, out;
+
+	(void)state;
+	world_web(world, 3);
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct frame_spec spec = {.src = v6 ? "fd00::9" : "10.0.0.9",
+					  .dst = v6 ? "fd96::1" : "10.96.0.1",
+					  .sport = 4000,
+					  .dport = 80,
+					  .ttl = 1};
+
+		frame_build(&frame, &spec);
+		assert_int_equal(world_run(world, WORLD_XDP, &frame, &out), WORLD_XDP_PASS);
+		assert_memory_equal(out.bytes, frame.bytes, frame.length);
+		assert_int_equal(world_run(world, WORLD_TC_UPLINK, &frame, &out), WORLD_TC_NEXT);
+		assert_memory_equal(out.bytes, frame.bytes, frame.length);
+		assert_int_equal(world_count(world, LB_REASON_TTL_EXPIRED), 2 * (v6 + 1));
+	}
+	world_close(world);
+}
+
+/* One byte of a good frame becomes a lie. */
+struct lie {
+	const char *what;
+	struct frame_spec spec;
+	size_t at; /* from the IP header */
+	uint8_t value;
+};
+
+static void lengths_that_lie_pass_untouched(void **state)
+{
+	static const struct frame_spec tcp4 = {.src = "10.0.0.9", .dst = "10.96.0.1", .dport = 80};
+	static const struct frame_spec udp4 = {.src = "10.0.0.9",
+					       .dst = "10.96.0.1",
+					       .dport = 80,
+					       .protocol = IPPROTO_UDP,
+					       .payload_bytes = 20};
+	static const struct frame_spec tcp6 = {.src = "fd00::9", .dst = "fd96::1", .dport = 80};
+	static const struct frame_spec udp6 = {.src = "fd00::9",
+					       .dst = "fd96::1",
+					       .dport = 80,
+					       .protocol = IPPROTO_UDP,
+					       .payload_bytes = 20};
+	const struct lie lies[] = {
+		{"IHL 4", tcp4, 0, 0x44},
+		{"IHL 0", tcp4, 0, 0x40},
+		{"IHL 15 in a short packet", tcp4, 0, 0x4f},
+		{"version 6 in an IPv4 frame", tcp4, 0, 0x65},
+		{"version 4 in an IPv6 frame", tcp6, 0, 0x45},
+		{"total length beyond the frame", tcp4, 2, 0xff},
+		{"total length below the header", tcp4, 3, 19},
+		{"total length that cuts TCP short", tcp4, 3, 39},
+		{"total length that cuts UDP short", udp4, 3, 27},
+		{"TCP data offset 4", tcp4, 20 + 12, 0x40},
+		{"TCP data offset beyond the packet", tcp4, 20 + 12, 0xf0},
+		{"UDP length 7", udp4, 20 + 5, 7},
+		{"UDP length beyond the packet", udp4, 20 + 5, 29},
+		{"payload length beyond the frame", tcp6, 4, 0xff},
+		{"payload length that cuts TCP short", tcp6, 5, 19},
+		{"payload length 0", tcp6, 5, 0},
+		{"IPv6 UDP length 7", udp6, 40 + 5, 7},
+		{"IPv6 UDP length beyond the packet", udp6, 40 + 5, 29},
+	};
+	struct world *world = world_open();
+	struct frame frame;
+
+	(void)state;
+	world_web(world, 3);
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		frame_build(&frame, &lies[i].spec);
+		frame.bytes[FRAME_ETH + lies[i].at] = lies[i].value;
+		assert_passes(world, &frame, LB_REASON_BAD_HEADER, lies[i].what);
+	}
+	world_close(world);
+}
+
+/* Every prefix of a good packet, however short, passes untouched.  (Below 14
+ * bytes the kernel's test run takes no frame.) */
+static void truncated_packets_pass_untouched(void **state)
+{
+	static const struct frame_spec specs[] = {
+		{.src = "10.0.0.9", .dst = "10.96.0.1", .dport = 80, .options_bytes = 40},
+		{.src = "10.0.0.9", .dst = "10.96.0.1", .dport = 80, .protocol = IPPROTO_UDP},
+		{.src = "fd00::9", .dst = "fd96::1", .dport = 80, .extensions = 6},
+		{.src = "fd00::9", .dst = "fd96::1", .dport = 80, .protocol = IPPROTO_UDP},
+	};
+	struct world *world = world_open();
+	struct frame frame;
+
+	(void)state;
+	world_web(world, 3);
+	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+		frame_build(&frame, &specs[i]);
+		for (size_t whole = frame.length, n = 15; n < whole; n++) {
+			frame.length = n;
+			assert_passes(world, &frame, LB_REASON_BAD_HEADER, "truncated");
+		}
+	}
+	world_close(world);
+}
+
+static void too_many_extensions_pass(void **state)
+{
+	struct world *world = world_open();
+	struct frame frame;
+
+	(void)state;
+	world_web(world, 3);
+	frame_build(&frame,
+		    &(struct frame_spec){
+			    .src = "fd00::9", .dst = "fd96::1", .dport = 80, .extensions = 7});
+	assert_passes(world, &frame, LB_REASON_NOT_TCP_UDP, "seven extension headers");
+	/* A routing header that still has somewhere to go. */
+	frame_build(&frame,
+		    &(struct frame_spec){
+			    .src = "fd00::9", .dst = "fd96::1", .dport = 80, .extensions = 1});
+	frame.bytes[FRAME_ETH + 6] = 43;
+	frame.bytes[FRAME_ETH + 40 + 3] = 1;
+	assert_passes(world, &frame, LB_REASON_NOT_TCP_UDP, "routing header");
+	world_close(world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(empty_maps_pass_everything),
+		cmocka_unit_test(another_port_address_or_protocol_passes),
+		cmocka_unit_test(other_protocols_pass),
+		cmocka_unit_test(fragments_pass),
+		cmocka_unit_test(ttl_of_one_is_the_kernels_to_answer),
+		cmocka_unit_test(lengths_that_lie_pass_untouched),
+		cmocka_unit_test(truncated_packets_pass_untouched),
+		cmocka_unit_test(too_many_extensions_pass),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests_name("packet_pass", tests, NULL, NULL);
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "addr.h"
+#include "maglev.h"
+#include "world.h"
+
+const uint8_t world_device_mac[6] = {0x02, 0, 0, 0, 0x01, 0x01};
+
+#define must(condition) \
+	do { \
+		if (!(condition)) { \
+			fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #condition, \
+				strerror(errno)); \
+			abort(); \
+		} \
+	} while (0)
+
+static void namespace_make(void)
+{
+	static bool made;
+
+	if (made)
+		return;
+	must(!unshare(CLONE_NEWNET));
+	must(!system("ip link set lo up && "
+		     "ip link add uplink type veth peer name client && "
+		     "ip link add pods type veth peer name pod && "
+		     "ip link set pods address 02:00:00:00:01:01 && "
+		     "for d in uplink client pods pod; do ip link set $d up; done && "
+		     "ip addr add 10.0.0.1/24 dev uplink && ip addr add 10.1.0.1/16 dev pods && "
+		     "ip -6 addr add fd00::1/64 dev uplink nodad && "
+		     "ip -6 addr add fd01::1/64 dev pods nodad && "
+		     "ip route add default via 10.0.0.254 && "
+		     "ip -6 route add default via fd00::fe dev uplink && "
+		     "echo 1 >/proc/sys/net/ipv4/ip_forward && "
+		     "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"));
+	made = true;
+}
+
+struct world *world_open(void)
+{
+	struct world *world = calloc(1, sizeof(*world));
+	struct bpf_map *map;
+
+	must(world);
+	namespace_make();
+	world->up = if_nametoindex("uplink");
+	world->pods = if_nametoindex("pods");
+	world->skel = lb_bpf__open();
+	must(world->skel);
+	world->skel->rodata->config_hash_seed = WORLD_SEED;
+	bpf_object__for_each_map(map, world->skel->obj) if (!bpf_map__is_internal(map) &&
+							    bpf_map__max_entries(map) == 1)
+		bpf_map__set_max_entries(map, 65536);
+	must(!lb_bpf__load(world->skel));
+
+	struct lb_device device = {.ifindex = world->pods, .mtu = WORLD_POD_MTU};
+	uint32_t index = 1;
+
+	memcpy(device.mac, world_device_mac, sizeof(device.mac));
+	must(!bpf_map_update_elem(bpf_map__fd(world->skel->maps.devices), &index, &device, 0));
+	return world;
+}
+
+void world_close(struct world *world)
+{
+	lb_bpf__destroy(world->skel);
+	free(world);
+}
+
+void world_frontend(struct world *world, const char *addr, uint16_t port, uint8_t protocol,
+		    uint32_t service)
+{
+	struct lb_frontend value = {.service = service};
+
+	if (strchr(addr, ':')) {
+		struct lb_frontend6_key key = {.port = htons(port), .protocol = protocol};
+
+		must(inet_pton(AF_INET6, addr, key.addr) == 1);
+		must(!bpf_map_update_elem(bpf_map__fd(world->skel->maps.frontends6), &key, &value,
+					  0));
+	} else {
+		struct lb_frontend4_key key = {.port = htons(port), .protocol = protocol};
+
+		must(inet_pton(AF_INET, addr, &key.addr) == 1);
+		must(!bpf_map_update_elem(bpf_map__fd(world->skel->maps.frontends4), &key, &value,
+					  0));
+	}
+}
+
+void world_backend_set(struct world *world, uint32_t id, const struct lb_backend *backend)
+{
+	must(!bpf_map_update_elem(bpf_map__fd(world->skel->maps.backends), &id, backend, 0));
+}
+
+struct lb_backend world_backend_get(struct world *world, uint32_t id)
+{
+	struct lb_backend backend;
+
+	must(!bpf_map_lookup_elem(bpf_map__fd(world->skel->maps.backends), &id, &backend));
+	return backend;
+}
+
+void world_backend(struct world *world, uint32_t id, uint32_t service, const char *addr,
+		   uint16_t port)
+{
+	struct lb_backend backend = {
+		.port = htons(port),
+		.family = strchr(addr, ':') ? 6 : 4,
+		.service = service,
+		.state = LB_BACKEND_ACTIVE,
+		.generation = 1,
+		.next_hop = LB_NEXT_HOP(1, WORLD_POD_MAC),
+	};
+
+	must(inet_pton(backend.family == 6 ? AF_INET6 : AF_INET, addr, backend.addr) == 1);
+	world_backend_set(world, id, &backend);
+}
+
+void world_ring_slots(struct world *world, uint32_t service, const uint32_t *slots, uint32_t n)
+{
+	uint32_t line = service * 64, index = LB_RING_INDEX(service, LB_SCOPE_CLUSTER);
+	uint64_t ring = LB_RING(line, n);
+	struct lb_arena_line values;
+
+	must(n <= 64 * LB_ARENA_LINE_SLOTS);
+	for (uint32_t at = 0; at < n; at += LB_ARENA_LINE_SLOTS, line++) {
+		for (uint32_t i = 0; i < LB_ARENA_LINE_SLOTS; i++)
+			values.slots[i] = at + i < n ? slots[at + i] : 0;
+		must(!bpf_map_update_elem(bpf_map__fd(world->skel->maps.arena), &line, &values, 0));
+	}
+	must(!bpf_map_update_elem(bpf_map__fd(world->skel->maps.rings), &index, &ring, 0));
+}
+
+void world_ring(struct world *world, uint32_t service, uint32_t first, uint32_t n)
+{
+	struct maglev_entry entries[n];
+	uint32_t nslots = maglev_size(n), slots[nslots];
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct lb_backend backend = world_backend_get(world, first + i);
+		struct addr addr;
+
+		addr_from_words(backend.family, backend.addr, &addr);
+		entries[i] = (struct maglev_entry){
+			.identity = maglev_identity(&addr, ntohs(backend.port), WORLD_SEED),
+			.id = first + i,
+			.weight = 100,
+		};
+	}
+	must(!maglev_build(entries, n, slots, nslots));
+	world_ring_slots(world, service, slots, nslots);
+}
+
+void world_ring_clear(struct world *world, uint32_t service)
+{
+	uint32_t index = LB_RING_INDEX(service, LB_SCOPE_CLUSTER);
+	uint64_t none = 0;
+
+	must(!bpf_map_update_elem(bpf_map__fd(world->skel->maps.rings), &index, &none, 0));
+}
+
+void world_web(struct world *world, uint32_t n)
+{
+	char addr[64];
+
+	for (uint32_t i = 1; i <= n; i++) {
+		snprintf(addr, sizeof(addr), "10.1.0.%u", i + 1);
+		world_backend(world, i, 1, addr, 5000);
+		snprintf(addr, sizeof(addr), "fd01::%x", i + 1);
+		world_backend(world, 100 + i, 2, addr, 5000);
+	}
+	world_ring(world, 1, 1, n);
+	world_ring(world, 2, 101, n);
+	world_frontend(world, "10.96.0.1", 80, IPPROTO_TCP, 1);
+	world_frontend(world, "10.96.0.1", 80, IPPROTO_UDP, 1);
+	world_frontend(world, "fd96::1", 80, IPPROTO_TCP, 2);
+	world_frontend(world, "fd96::1", 80, IPPROTO_UDP, 2);
+}
+
+int world_run(struct world *world, enum world_program program, const struct frame *in,
+	      struct frame *out)
+{
+	struct bpf_program *programs[] = {
+		[WORLD_XDP] = world->skel->progs.lb_xdp,
+		[WORLD_TC_UPLINK] = world->skel->progs.lb_tc_uplink,
+		[WORLD_TC_POD] = world->skel->progs.lb_tc_pod,
+	};
+	struct __sk_buff skb = {.ifindex = program == WORLD_TC_POD ? world->pods : world->up};
+	struct frame copy = *in;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = copy.bytes, .data_size_in = copy.length,
+		    .data_out = out->bytes, .data_size_out = sizeof(out->bytes));
+
+	if (program != WORLD_XDP) {
+		opts.ctx_in = &skb;
+		opts.ctx_size_in = sizeof(skb);
+	}
+	must(!bpf_prog_test_run_opts(bpf_program__fd(programs[program]), &opts));
+	out->length = opts.data_size_out;
+	return (int)opts.retval;
+}
+
+/* Sum of a per-CPU array's element, whose fields are all __u64. */
+static void counter_sum(struct bpf_map *map, uint32_t key, __u64 *ret, size_t fields)
+{
+	int ncpus = libbpf_num_possible_cpus();
+	__u64 values[ncpus][fields];
+
+	must(!bpf_map_lookup_elem(bpf_map__fd(map), &key, values));
+	memset(ret, 0, fields * sizeof(*ret));
+	for (int cpu = 0; cpu < ncpus; cpu++)
+		for (size_t f = 0; f < fields; f++)
+			ret[f] += values[cpu][f];
+}
+
+uint64_t world_count(struct world *world, enum lb_reason reason)
+{
+	struct lb_reason_counter counter;
+
+	counter_sum(world->skel->maps.reason_counters, reason, (__u64 *)&counter, 2);
+	return counter.packets;
+}
+
+struct lb_traffic world_backend_count(struct world *world, uint32_t id)
+{
+	struct lb_traffic traffic;
+
+	counter_sum(world->skel->maps.backend_counters, id, (__u64 *)&traffic, 5);
+	return traffic;
+}
+
+struct lb_traffic world_service_count(struct world *world, uint32_t id)
+{
+	struct lb_traffic traffic;
+
+	counter_sum(world->skel->maps.service_counters, id, (__u64 *)&traffic, 5);
+	return traffic;
+}
