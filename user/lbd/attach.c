@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+#include <linux/if_link.h>
+
+#include "attach.h"
+#include "pins.h"
+
+/* From kernel 6.6, which Debian 12's headers don't know: tcx (e420bed02507). */
+#define ATTACH_BPF_TCX_INGRESS 46
+#define ATTACH_BPF_F_BEFORE (1U << 3) /* without a relative program: first of all */
+
+static const struct {
+	const char *name;
+	enum bpf_attach_type type;
+	__u32 flags;
+} hooks[] = {
+	[ATTACH_XDP_GENERIC] = {"xdp-generic", BPF_XDP, XDP_FLAGS_SKB_MODE},
+	[ATTACH_TC_INGRESS] = {"tc-ingress", ATTACH_BPF_TCX_INGRESS, ATTACH_BPF_F_BEFORE},
+};
+
+static void attach_name(char ret[32], const struct attach_point *point)
+{
+	snprintf(ret, 32, "%s-%d", hooks[point->hook].name, point->ifindex);
+}
+
+/* The ifindex of a link's device, 0 = gone; and its program's id. */
+static int link_info(int link_fd, int *ret_ifindex, __u32 *ret_program)
+{
+	struct bpf_link_info info = {0};
+	__u32 length = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(link_fd, &info, &length))
+		return -errno;
+	/* tcx has its ifindex at the same place of the union. */
+	*ret_ifindex = info.xdp.ifindex;
+	*ret_program = info.prog_id;
+	return 0;
+}
+
+static int program_id(int program_fd, __u32 *ret)
+{
+	struct bpf_prog_info info = {0};
+	__u32 length = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(program_fd, &info, &length))
+		return -errno;
+	*ret = info.id;
+	return 0;
+}
+
+/* Remove a pin; the device is free again when this returns. */
+static int link_remove(const char *path)
+{
+	int fd = bpf_obj_get(path);
+
+	if (fd >= 0) {
+		/* Else the last reference's end detaches it some time later. */
+		bpf_link_detach(fd);
+		close(fd);
+	}
+	return unlink(path) ? -errno : 0;
+}
+
+/* Put our program behind a link that is pinned: 1 done, 0 there is no such
+ * link (any more), or -errno. */
+static int link_adopt(const char *path, const struct attach_point *point)
+{
+	__u32 wanted = 0, current = 0;
+	int ifindex = 0, err, fd = bpf_obj_get(path);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	err = link_info(fd, &ifindex, &current);
+	err = err ?: program_id(point->program_fd, &wanted);
+	if (!err && ifindex != point->ifindex)
+		err = link_remove(path);
+	else if (!err && current == wanted)
+		err = 1;
+	else if (!err)
+		err = bpf_link_update(fd, point->program_fd, NULL) ? -errno : 1;
+	close(fd);
+	return err;
+}
+
+static int link_create(const char *path, const struct attach_point *point)
+{
+	DECLARE_LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = hooks[point->hook].flags);
+	int err = 0,
+	    fd = bpf_link_create(point->program_fd, point->ifindex, hooks[point->hook].type, &opts);
+
+	if (fd < 0)
+		return -errno;
+	if (bpf_obj_pin(fd, path))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+int attach_ensure(const char *dir, const struct attach_point *point, struct error *error)
+{
+	char path[PINS_PATH_MAX], name[32];
+	int err;
+
+	attach_name(name, point);
+	pins_path(path, dir, "links", name);
+	err = link_adopt(path, point);
+	if (err > 0)
+		return 0;
+	err = err ?: link_create(path, point);
+	/* -EEXIST: it is a native one. */
+	if ((err == -EBUSY || err == -EEXIST) && point->hook == ATTACH_XDP_GENERIC)
+		return error_set(error, err,
+				 "device %s carries another XDP program; --hook tc goes without",
+				 point->device);
+	if (err == -EINVAL && point->hook == ATTACH_TC_INGRESS)
+		return error_set(error, err,
+				 "device %s: the kernel has no tcx links (they came with 6.6)",
+				 point->device);
+	if (err)
+		return error_set(error, err, "device %s: can't attach %s: %s", point->device,
+				 hooks[point->hook].name, strerror(-err));
+	return 0;
+}
+
+struct attach_set {
+	const struct attach_point *points;
+	size_t n;
+};
+
+static int attach_prune_one(void *arg, const char *path, const char *name)
+{
+	const struct attach_set *set = arg;
+	char wanted[32];
+
+	for (size_t i = 0; i < set->n; i++) {
+		attach_name(wanted, &set->points[i]);
+		if (!strcmp(wanted, name))
+			return 0;
+	}
+	return link_remove(path);
+}
+
+int attach_prune(const char *dir, const struct attach_point *points, size_t n)
+{
+	struct attach_set set = {points, n};
+
+	return pins_each(dir, "links", attach_prune_one, &set);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "attach.h"
+#include "datapath.h"
+#include "lb.skel.h"
+#include "log.h"
+#include "pins.h"
+
+/* Of an IPv4 flow with both entries; what the default size reckons with. */
+#define DATAPATH_FLOW_BYTES 256
+#define DATAPATH_MIN_FLOWS 65536
+
+struct datapath {
+	char *dir;
+	int lock;
+	struct lb_bpf *skel;
+	struct maps *maps;
+};
+
+const char *hook_name(enum hook hook)
+{
+	static const char *const names[] = {
+		[HOOK_AUTO] = "auto",
+		[HOOK_XDP] = "xdp",
+		[HOOK_XDP_GENERIC] = "xdp-generic",
+		[HOOK_TC] = "tc",
+	};
+
+	return names[hook];
+}
+
+/* libbpf's messages, one level down: what it calls a warning is part of an
+ * error that is told in our words. */
+static int datapath_print(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[1024];
+	int n;
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	n = vsnprintf(line, sizeof(line), format, args);
+	if (n > 0)
+		line[strcspn(line, "\n")] = '\0';
+	log_debug("%s", line);
+	return 0;
+}
+
+/* 0.25 % of the memory for flows of each family. */
+static uint32_t default_flows(void)
+{
+	uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+	uint64_t flows = bytes / 400 / DATAPATH_FLOW_BYTES;
+
+	if (flows < DATAPATH_MIN_FLOWS)
+		return DATAPATH_MIN_FLOWS;
+	return flows > 1U << 26 ? 1U << 26 : flows;
+}
+
+struct map_size {
+	struct bpf_map *map;
+	const char *option;  /* that sets it, NULL = fixed */
+	uint32_t wanted;     /* entries, 0 = not asked for */
+	uint32_t unset;	     /* entries where it isn't asked for */
+	uint32_t per_option; /* the option's unit: it counts so many per entry */
+};
+
+/* Take a pinned map over, or set the size of the one that will be made. */
+static int map_prepare(const char *dir, const struct map_size *size, struct error *error)
+{
+	const char *name = bpf_map__name(size->map);
+	struct bpf_map_info info = {0};
+	__u32 length = sizeof(info);
+	char path[PINS_PATH_MAX];
+	int fd, err = 0;
+
+	if (size->option)
+		bpf_map__set_max_entries(size->map, size->wanted ?: size->unset);
+	pins_path(path, dir, "maps", name);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return errno == ENOENT ? 0
+				       : error_set(error, -errno, "%s: %s", path, strerror(errno));
+	if (bpf_obj_get_info_by_fd(fd, &info, &length))
+		err = error_set(error, -errno, "%s: %s", path, strerror(errno));
+	else if (size->wanted && info.max_entries != size->wanted)
+		err = error_set(error, -EEXIST,
+				"%s: the pinned map %s is made for %u; keep to that, or start "
+				"anew with lbd --detach",
+				size->option, name, info.max_entries * size->per_option);
+	if (!err && bpf_map__reuse_fd(size->map, fd))
+		err = error_set(error, -errno, "%s: can't adopt it: %s", path, strerror(errno));
+	close(fd);
+	return err;
+}
+
+static int maps_prepare(const struct datapath_config *config, struct lb_bpf *skel,
+			struct error *error)
+{
+	uint32_t lines = (config->max_slots + LB_ARENA_LINE_SLOTS - 1) / LB_ARENA_LINE_SLOTS;
+	uint32_t flows = default_flows();
+	struct map_size sizes[] = {
+		{skel->maps.frontends4, "--max-frontends", config->max_frontends,
+		 DATAPATH_MAX_FRONTENDS, 1},
+		{skel->maps.frontends6, "--max-frontends", config->max_frontends,
+		 DATAPATH_MAX_FRONTENDS, 1},
+		{skel->maps.services, "--max-services", config->max_services, DATAPATH_MAX_SERVICES,
+		 1},
+		{skel->maps.service_names, "--max-services", config->max_services,
+		 DATAPATH_MAX_SERVICES, 1},
+		{skel->maps.service_counters, "--max-services", config->max_services,
+		 DATAPATH_MAX_SERVICES, 1},
+		{skel->maps.rings, "--max-services", config->max_services * LB_SCOPE_MAX,
+		 DATAPATH_MAX_SERVICES * LB_SCOPE_MAX, 1},
+		{skel->maps.arena, "--max-slots", lines, DATAPATH_MAX_SLOTS / LB_ARENA_LINE_SLOTS,
+		 LB_ARENA_LINE_SLOTS},
+		{skel->maps.backends, "--max-backends", config->max_backends, DATAPATH_MAX_BACKENDS,
+		 1},
+		{skel->maps.backend_counters, "--max-backends", config->max_backends,
+		 DATAPATH_MAX_BACKENDS, 1},
+		{skel->maps.flows4, "--max-flows", config->max_flows, flows, 1},
+		{skel->maps.flows6, "--max-flows", config->max_flows, flows, 1},
+		{skel->maps.replies4, "--max-flows", config->max_flows, flows, 1},
+		{skel->maps.replies6, "--max-flows", config->max_flows, flows, 1},
+		{skel->maps.devices, NULL, 0, 0, 1},
+		{skel->maps.reason_counters, NULL, 0, 0, 1},
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]) && !err; i++)
+		err = map_prepare(config->bpffs_dir, &sizes[i], error);
+	return err;
+}
+
+/* Pin the maps that are new.  .rodata stays out: it belongs to the programs. */
+static int maps_pin(const char *dir, struct lb_bpf *skel, struct error *error)
+{
+	char path[PINS_PATH_MAX];
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, skel->obj)
+	{
+		if (bpf_map__is_internal(map))
+			continue;
+		pins_path(path, dir, "maps", bpf_map__name(map));
+		if (access(path, F_OK) && bpf_obj_pin(bpf_map__fd(map), path))
+			return error_set(error, -errno, "can't pin %s: %s", path, strerror(errno));
+	}
+	return 0;
+}
+
+int datapath_open(const struct datapath_config *config, struct datapath **ret, struct error *error)
+{
+	struct datapath *datapath = calloc(1, sizeof(*datapath));
+	int err;
+
+	if (!datapath)
+		return error_set(error, -ENOMEM, "out of memory");
+	libbpf_set_print(datapath_print);
+	datapath->dir = strdup(config->bpffs_dir);
+	datapath->lock = pins_create(config->bpffs_dir, error);
+	if (datapath->lock < 0) {
+		err = datapath->lock;
+		goto out;
+	}
+	datapath->skel = lb_bpf__open();
+	if (!datapath->skel) {
+		err = error_set(error, -errno, "can't open the BPF object: %s", strerror(errno));
+		goto out;
+	}
+	datapath->skel->rodata->config_hash_seed = config->hash_seed;
+	err = maps_prepare(config, datapath->skel, error);
+	if (err)
+		goto out;
+	err = lb_bpf__load(datapath->skel);
+	if (err) {
+		error_set(error, err, "can't load the BPF programs: %s%s", strerror(-err),
+			  err == -EPERM ? " (CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are needed)"
+					: "; --log-level debug shows the kernel's words");
+		goto out;
+	}
+	err = maps_pin(config->bpffs_dir, datapath->skel, error);
+	err = err ?: maps_open(config->bpffs_dir, &datapath->maps, error);
+out:
+	if (err) {
+		datapath_close(datapath);
+		return err;
+	}
+	*ret = datapath;
+	return 0;
+}
+
+struct maps *datapath_maps(struct datapath *datapath)
+{
+	return datapath->maps;
+}
+
+int datapath_attach(struct datapath *datapath, const struct datapath_device *devices, size_t n,
+		    struct error *error)
+{
+	struct attach_point *points = calloc(2 * n + 1, sizeof(*points));
+	int uplink_fd = bpf_program__fd(datapath->skel->progs.lb_tc_uplink);
+	int pod_fd = bpf_program__fd(datapath->skel->progs.lb_tc_pod);
+	int xdp_fd = bpf_program__fd(datapath->skel->progs.lb_xdp);
+	size_t npoints = 0;
+	int err = 0;
+
+	if (!points)
+		return error_set(error, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < n; i++) {
+		const struct datapath_device *device = &devices[i];
+
+		/* TC first: it does alone what XDP does. */
+		points[npoints++] =
+			(struct attach_point){ATTACH_TC_INGRESS, device->ifindex, device->name,
+					      device->role == DEVICE_UPLINK ? uplink_fd : pod_fd};
+		if (device->role == DEVICE_UPLINK && device->hook == HOOK_XDP_GENERIC)
+			points[npoints++] = (struct attach_point){
+				ATTACH_XDP_GENERIC, device->ifindex, device->name, xdp_fd};
+	}
+	for (size_t i = 0; i < npoints; i++) {
+		struct error one;
+		int failed = attach_ensure(datapath->dir, &points[i], &one);
+
+		if (failed && !err) {
+			err = failed;
+			*error = one;
+		}
+	}
+	if (attach_prune(datapath->dir, points, npoints) && !err)
+		err = error_set(error, -EIO, "--bpffs %s: a link can't be removed", datapath->dir);
+	free(points);
+	return err;
+}
+
+void datapath_close(struct datapath *datapath)
+{
+	if (!datapath)
+		return;
+	maps_close(datapath->maps);
+	lb_bpf__destroy(datapath->skel);
+	if (datapath->lock >= 0)
+		close(datapath->lock);
+	free(datapath->dir);
+	free(datapath);
+}
+
+static int remove_pin(void *arg, const char *path, const char *name)
+{
+	(void)arg;
+	(void)name;
+	return unlink(path) ? -errno : 0;
+}
+
+int datapath_detach(const char *bpffs_dir, struct error *error)
+{
+	int err, lock = pins_lock(bpffs_dir, error);
+
+	if (lock == -ENOENT)
+		return 0;
+	if (lock < 0)
+		return lock;
+	/* Links before maps: a program never runs on maps that are half gone. */
+	err = attach_prune(bpffs_dir, NULL, 0);
+	err = err ?: pins_each(bpffs_dir, "maps", remove_pin, NULL);
+	if (err)
+		error_set(error, err, "--bpffs %s: can't remove the pins: %s", bpffs_dir,
+			  strerror(-err));
+	else
+		err = pins_remove(bpffs_dir, error);
+	close(lock);
+	return err;
+}

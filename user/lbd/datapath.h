@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * The BPF programs: loaded, attached, pinned.  The only user of libbpf's
+ * loader; maps.h has the maps' contents.
+ *
+ * Everything is pinned below DIR/v<LB_ABI>: maps/ and links/.  Opening a
+ * directory that another lbd left adopts its maps, so no flow is lost, and
+ * datapath_attach() replaces the programs behind its links in place.
+ */
+#ifndef GW_DATAPATH_H
+#define GW_DATAPATH_H
+
+#include <stdint.h>
+
+#include "error.h"
+#include "maps.h"
+
+enum hook {
+	HOOK_AUTO,
+	HOOK_XDP,	  /* native */
+	HOOK_XDP_GENERIC, /* in the kernel's receive path, plus TC behind it */
+	HOOK_TC,
+};
+const char *hook_name(enum hook hook);
+
+/* Sizes are entries; 0 = as the pinned maps have it, else the default. */
+struct datapath_config {
+	const char *bpffs_dir;
+	uint32_t max_services, max_backends, max_frontends, max_flows, max_slots;
+	uint64_t hash_seed;
+};
+
+/* What is to be attached: one device in one role. */
+struct datapath_device {
+	int ifindex;
+	const char *name;
+	enum {
+		DEVICE_UPLINK,
+		DEVICE_POD
+	} role;
+	enum hook hook; /* uplinks: never HOOK_AUTO; pods have TC alone */
+};
+
+/* Defaults of the sizes. */
+#define DATAPATH_MAX_SERVICES 4096
+#define DATAPATH_MAX_BACKENDS 16384
+#define DATAPATH_MAX_FRONTENDS 8192 /* per address family */
+#define DATAPATH_MAX_SLOTS (8U << 20)
+
+struct datapath;
+
+/* Load the programs over new or adopted maps and hold DIR's lock.  Errors:
+ * -EBUSY another lbd holds it; -ENOTSUP not a bpf file system; -EPERM; -EEXIST
+ * the pinned maps have other sizes than the configuration asks for. */
+int datapath_open(const struct datapath_config *config, struct datapath **ret, struct error *error);
+struct maps *datapath_maps(struct datapath *datapath);
+
+/* Attach to exactly these devices: new ones get links, known ones the new
+ * programs, all others lose theirs.  A device that fails is named in error and
+ * the others are done all the same; then the first -errno is returned. */
+int datapath_attach(struct datapath *datapath, const struct datapath_device *devices, size_t n,
+		    struct error *error);
+
+/* Close what this process holds; pins and traffic stay. */
+void datapath_close(struct datapath *datapath);
+
+/* Remove links, maps and pins of DIR.  Returns 0 also where nothing was. */
+int datapath_detach(const char *bpffs_dir, struct error *error);
+
+#endif

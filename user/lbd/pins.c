@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "lb.h"
+#include "pins.h"
+
+void pins_path(char ret[PINS_PATH_MAX], const char *dir, const char *kind, const char *name)
+{
+	snprintf(ret, PINS_PATH_MAX, "%s/v%d%s%s%s%s", dir, LB_ABI, *kind ? "/" : "", kind,
+		 *name ? "/" : "", name);
+}
+
+/* Is the nearest ancestor of dir that exists on a bpf file system? */
+static int pins_check_bpffs(const char *dir, struct error *error)
+{
+	char path[PINS_PATH_MAX];
+	struct statfs fs;
+
+	if (snprintf(path, sizeof(path), "%s", dir) >= (int)sizeof(path) - 64)
+		return error_set(error, -ENAMETOOLONG, "--bpffs %s: too long", dir);
+	while (statfs(path, &fs)) {
+		if (errno != ENOENT || !strcmp(path, "/") || !strcmp(path, "."))
+			return error_set(error, -errno, "--bpffs %s: %s", dir, strerror(errno));
+		dirname(path);
+	}
+	if ((unsigned int)fs.f_type != BPF_FS_MAGIC)
+		return error_set(error, -ENOTSUP,
+				 "--bpffs %s: %s is not on a bpf file system; "
+				 "run: mount -t bpf bpf /sys/fs/bpf",
+				 dir, path);
+	return 0;
+}
+
+static int pins_mkdir(const char *path, struct error *error)
+{
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return error_set(error, -errno, "--bpffs: can't make %s: %s", path,
+				 strerror(errno));
+	return 0;
+}
+
+int pins_lock(const char *dir, struct error *error)
+{
+	int err, fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_set(error, -errno, "--bpffs %s: %s", dir, strerror(errno));
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return fd;
+	err = errno == EWOULDBLOCK
+		      ? error_set(error, -EBUSY, "--bpffs %s: another lbd is running on it", dir)
+		      : error_set(error, -errno, "--bpffs %s: %s", dir, strerror(errno));
+	close(fd);
+	return err;
+}
+
+int pins_create(const char *dir, struct error *error)
+{
+	static const char *const kinds[] = {"", "maps", "links"};
+	char path[PINS_PATH_MAX];
+	int lock, err;
+
+	err = pins_check_bpffs(dir, error);
+	err = err ?: pins_mkdir(dir, error);
+	if (err)
+		return err;
+	lock = pins_lock(dir, error);
+	if (lock < 0)
+		return lock;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && !err; i++) {
+		pins_path(path, dir, kinds[i], "");
+		err = pins_mkdir(path, error);
+	}
+	if (err) {
+		close(lock);
+		return err;
+	}
+	return lock;
+}
+
+int pins_each(const char *dir, const char *kind,
+	      int (*each)(void *arg, const char *path, const char *name), void *arg)
+{
+	char path[PINS_PATH_MAX];
+	struct dirent **entries;
+	int n, err = 0;
+
+	pins_path(path, dir, kind, "");
+	/* A list first, since each() may remove what it is given. */
+	n = scandir(path, &entries, NULL, alphasort);
+	if (n < 0)
+		return errno == ENOENT ? 0 : -errno;
+	for (int i = 0; i < n; i++) {
+		const char *name = entries[i]->d_name;
+
+		if (!err && strcmp(name, ".") && strcmp(name, "..")) {
+			pins_path(path, dir, kind, name);
+			err = each(arg, path, name);
+		}
+		free(entries[i]);
+	}
+	free(entries);
+	return err;
+}
+
+int pins_remove(const char *dir, struct error *error)
+{
+	static const char *const kinds[] = {"links", "maps", ""};
+	char path[PINS_PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		pins_path(path, dir, kinds[i], "");
+		if (rmdir(path) && errno != ENOENT)
+			return error_set(error, -errno, "%s: %s", path, strerror(errno));
+	}
+	/* Another ABI's pins may be beside ours: then DIR stays. */
+	if (rmdir(dir) && errno != ENOENT && errno != ENOTEMPTY)
+		return error_set(error, -errno, "%s: %s", dir, strerror(errno));
+	return 0;
+}

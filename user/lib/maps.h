@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * The pinned maps as typed arrays: what lbd writes and lbctl reads.
+ *
+ * ARRAY maps are mapped into memory, so reading them costs no system call and
+ * a restart that finds nothing to change writes nothing.  They are mapped
+ * read-only until maps_make_writable().  HASH maps and per-CPU counters go
+ * through bpf(2).  One thread.
+ */
+#ifndef GW_MAPS_H
+#define GW_MAPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "lb.h"
+#include "plan.h"
+
+struct maps {
+	uint32_t max_services, max_backends, max_frontends, max_flows, arena_lines;
+
+	/* Mapped; const until maps_make_writable(), then written with
+	 * __atomic stores by apply.c alone. */
+	struct lb_service *services;
+	struct lb_service_name *service_names;
+	__u64 *rings;
+	struct lb_arena_line *arena;
+	struct lb_backend *backends;
+	struct lb_device *devices; /* LB_MAX_DEVICES */
+	bool writable;
+
+	int frontends_fd[2], flows_fd[2], replies_fd[2]; /* [0] IPv4, [1] IPv6 */
+	int reason_counters_fd, service_counters_fd, backend_counters_fd;
+	int mapped_fd[6]; /* of the arrays above, in their order */
+	int ncpus;
+};
+
+/* Open the maps pinned in a bpffs directory (DIR/v<LB_ABI>).  Returns 0,
+ * -ENOENT (nothing is pinned there) or another -errno. */
+int maps_open(const char *bpffs_dir, struct maps **ret, struct error *error);
+void maps_close(struct maps *maps);
+
+/* Map the arrays writable; a no-op the second time. */
+int maps_make_writable(struct maps *maps, struct error *error);
+
+/* What the maps hold, for plan_make().  *ret_frontends is malloc'ed and has to
+ * be freed by the caller after ret is no longer used. */
+int maps_applied(const struct maps *maps, struct applied *ret, struct plan_frontend **ret_frontends,
+		 struct error *error);
+
+/* Frontends: insert (fails with -EEXIST), delete (-ENOENT). */
+int maps_frontend_insert(struct maps *maps, const struct plan_frontend *frontend);
+int maps_frontend_delete(struct maps *maps, const struct plan_frontend *frontend);
+
+/* Counters, summed over the CPUs. */
+int maps_reason_counters(const struct maps *maps, struct lb_reason_counter ret[LB_REASON_MAX]);
+/* ids 0..max-1 at once: ret has max_services or max_backends elements. */
+int maps_service_counters(const struct maps *maps, struct lb_traffic *ret);
+int maps_backend_counters(const struct maps *maps, struct lb_traffic *ret);
+/* Set a backend's or a service's counters to zero, before an id is used anew. */
+int maps_backend_counters_clear(struct maps *maps, uint32_t id);
+int maps_service_counters_clear(struct maps *maps, uint32_t id);
+
+/* Live flows per backend id: ret has max_backends elements. */
+int maps_flow_counts(const struct maps *maps, uint32_t *ret);
+
+/* Wait until every BPF program that runs now has ended (RCU grace period), so
+ * that what no map names any more can be used again. */
+void maps_quiesce(void);
+
+/* The clock of lb.h: ticks since boot. */
+uint64_t maps_now_ticks(void);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * The model: what a source wishes for, in terms of the datapath.
+ *
+ * A snapshot is immutable and complete.  It is made by snapshot_build() from
+ * the Kubernetes objects a source holds (objects.h), is handed to plan_make(),
+ * and is freed as a whole by snapshot_free().  All strings and arrays in it
+ * belong to it.  No file here knows sources, maps or BPF.
+ *
+ * A model_service is NS/NAME:port-name + protocol in one address family: a
+ * dual-stack Service with two ports is four of them.
+ */
+#ifndef GW_MODEL_H
+#define GW_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "addr.h"
+
+enum frontend_kind {
+	FRONTEND_CLUSTER_IP,
+	FRONTEND_NODE_PORT,
+	FRONTEND_EXTERNAL_IP,
+	FRONTEND_LOAD_BALANCER,
+};
+
+struct model_frontend {
+	enum frontend_kind kind;
+	struct addr addr; /* a node port has one frontend per node address */
+	uint16_t port;	  /* host order */
+};
+
+/* One address:port of an EndpointSlice.  Duplicates are merged (rule 17). */
+struct model_endpoint {
+	struct addr addr;
+	uint16_t port;	 /* host order */
+	uint16_t weight; /* 0-1000, default 100 */
+	bool ready, serving, terminating;
+	bool local;	  /* nodeName is this node's (rule 20) */
+	const char *node; /* nodeName, "" = unset */
+	const char *pod;  /* targetRef.name, "" = unset */
+	const char *uid;  /* targetRef.uid, "" = unset */
+};
+
+struct model_service {
+	const char *namespace, *name, *port_name;
+	const char *created;		  /* creationTimestamp (RFC 3339, UTC), "" = unset */
+	uint8_t family;			  /* 4 or 6 */
+	uint8_t protocol;		  /* IPPROTO_TCP or IPPROTO_UDP */
+	uint16_t port;			  /* host order */
+	struct model_frontend *frontends; /* sorted by kind, address, port */
+	size_t nfrontends;
+	struct model_endpoint *endpoints; /* sorted by address, port */
+	size_t nendpoints;
+};
+
+/* An object, or a part of one, that was refused, and why.  The rest works. */
+struct model_refusal {
+	const char *where;     /* "FILE:LINE" */
+	const char *kind;      /* "Service" */
+	const char *namespace; /* of the Service it concerns, "" = unknown */
+	const char *name;      /* likewise */
+	const char *object;    /* the object's own name: the slice's, of an EndpointSlice */
+	const char *reason;    /* "spec.ports[0].port: 70000 is not a port" */
+	bool keep;	       /* no good state is known: what the maps hold stays */
+};
+
+/* Facts of this node that a snapshot depends on. */
+struct source_node {
+	const char *name;	      /* node name, compared with an endpoint's nodeName */
+	const struct addr *addresses; /* where node ports are served */
+	size_t naddresses;
+};
+
+struct snapshot {
+	uint64_t revision;		/* raised by the source at each change */
+	struct model_service *services; /* sorted: namespace, name, port_name, protocol, family */
+	size_t nservices;
+	struct model_refusal *refusals;
+	size_t nrefusals;
+	void *memory; /* owns all of the above (model.c) */
+};
+
+/*
+ * Build the snapshot of the objects a source holds: services out of Services
+ * and EndpointSlices (service-semantics sections A, B and K), refusals out of
+ * what was refused.  Returns 0 or -ENOMEM; nothing else can go wrong, since
+ * objects were checked when they were read.
+ */
+struct objects;
+int snapshot_build(const struct objects *objects, const struct source_node *node, uint64_t revision,
+		   struct snapshot **ret);
+void snapshot_free(struct snapshot *snapshot);
+
+/* A hash of all content but the revision: equal snapshots, equal digests. */
+uint64_t snapshot_digest(const struct snapshot *snapshot);
+
+/* Order of services in a snapshot. */
+int model_service_compare(const struct model_service *a, const struct model_service *b);
+
+/* Rules 25-27: does the endpoint get new flows?  any_ready = some endpoint of
+ * the set is ready; only where none is do serving terminating ones count. */
+static inline bool model_endpoint_usable(const struct model_endpoint *e, bool any_ready)
+{
+	return any_ready ? e->ready : e->serving && e->terminating;
+}
+
+#endif
