@@ -58,7 +58,7 @@ static __always_inline __u16 checksum_update(__u16 check, __u64 delta)
 static __always_inline __u64 checksum_pseudo(const struct packet *p, const bool v6)
 {
 	__u64 sum = (__u64)bpf_htons(p->protocol) + bpf_htonl(p->l4_bytes);
-	const __be32 *word = v6 ? p->tuple6.src : &p->tuple4.src;
+	const __be32 *word = v6 ? p->tuple.v6.src : &p->tuple.v4.src;
 	int i;
 
 #pragma unroll

@@ -10,8 +10,13 @@
 const volatile __u64 config_hash_seed = 0;
 
 /* How long a flow without packets is remembered, in ticks, by enum
- * lb_flow_state. */
-const volatile __u32 config_tcp_timeout_ticks[3] = {56, 20117, 56};
-const volatile __u32 config_udp_timeout_ticks[3] = {28, 112, 28};
+ * lb_flow_state: half-open 60 s, TCP 6 h, closing 60 s; UDP 30 s and 120 s. */
+const volatile __u32 config_tcp_timeout_ticks[3] = {LB_TICKS(60), LB_TICKS(6 * 3600), LB_TICKS(60)};
+const volatile __u32 config_udp_timeout_ticks[3] = {LB_TICKS(30), LB_TICKS(120), LB_TICKS(30)};
+
+/* A SYN sent again after so long without an answer gets another backend.
+ * Clients wait a second (RFC 6298); less would take a slow backend for a dead
+ * one. */
+#define FLOW_UNANSWERED_TICKS 6 /* 0.8 s */
 
 #endif

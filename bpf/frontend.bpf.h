@@ -12,14 +12,14 @@ static __always_inline enum lb_reason frontend_find(const struct packet *p, stru
 	struct lb_frontend *frontend;
 
 	if (v6) {
-		struct lb_frontend6_key key = {.port = p->tuple6.dport, .protocol = p->protocol};
+		struct lb_frontend6_key key = {.port = p->tuple.v6.dport, .protocol = p->protocol};
 
-		__builtin_memcpy(key.addr, p->tuple6.dst, sizeof(key.addr));
+		__builtin_memcpy(key.addr, p->tuple.v6.dst, sizeof(key.addr));
 		frontend = bpf_map_lookup_elem(&frontends6, &key);
 	} else {
 		struct lb_frontend4_key key = {
-			.addr = p->tuple4.dst,
-			.port = p->tuple4.dport,
+			.addr = p->tuple.v4.dst,
+			.port = p->tuple.v4.dport,
 			.protocol = p->protocol,
 		};
 

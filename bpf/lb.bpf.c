@@ -21,7 +21,9 @@
 #include "parse.bpf.h"	  /* 1: bytes -> struct packet */
 #include "frontend.bpf.h" /* 2: is it for a service? */
 #include "pick.bpf.h"	  /* 4: a backend for a new flow */
-#include "flow.bpf.h"	  /* 3: the backend of the flow */
+#include "flow_tables.bpf.h"
+#include "flow.bpf.h"	    /* 3: the backend of the flow */
+#include "flow_begin.bpf.h" /* 3: or a new flow's */
 #include "checksum.bpf.h"
 #include "rewrite.bpf.h" /* 5: addresses, ports, TTL, checksums */
 #include "reply.bpf.h"	 /* the way back */

@@ -72,7 +72,7 @@ struct {
 	__type(value, struct lb_device);
 } devices SEC(".maps");
 
-/* Client's 5-tuple -> backend. */
+/* Client's 5-tuple -> backend; established flows, and below those that are new. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1);
@@ -87,7 +87,21 @@ struct {
 	__type(value, struct lb_flow);
 } flows6 SEC(".maps");
 
-/* Backend's 5-tuple -> frontend that the client knows. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct lb_tuple4);
+	__type(value, struct lb_flow);
+} new_flows4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct lb_tuple6);
+	__type(value, struct lb_flow);
+} new_flows6 SEC(".maps");
+
+/* Backend's 5-tuple -> frontend that the client knows; likewise. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1);
@@ -101,6 +115,20 @@ struct {
 	__type(key, struct lb_tuple6);
 	__type(value, struct lb_reply);
 } replies6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct lb_tuple4);
+	__type(value, struct lb_reply);
+} new_replies4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct lb_tuple6);
+	__type(value, struct lb_reply);
+} new_replies6 SEC(".maps");
 
 /* By enum lb_reason, by service id, by backend id. */
 struct {

@@ -26,6 +26,12 @@
 #define TCP_FLAG_RST 0x04
 #define TCP_FLAG_ACK 0x10
 
+/* Key of the flow tables in either family. */
+union tuple {
+	struct lb_tuple4 v4;
+	struct lb_tuple6 v6;
+};
+
 struct packet {
 	/* Valid until a helper changes the packet. */
 	struct ethhdr *eth;
@@ -46,11 +52,9 @@ struct packet {
 	__u32 l4_bytes;	 /* the same from the transport header on */
 	__u16 l4_offset; /* of the transport header from the frame's start */
 	__u8 protocol;
-	__u8 tcp_flags; /* TCP_FLAG_*, 0 for UDP */
-	union {
-		struct lb_tuple4 tuple4;
-		struct lb_tuple6 tuple6;
-	};
+	__u8 tcp_flags;		/* TCP_FLAG_*, 0 for UDP */
+	__u32 tcp_seq, tcp_ack; /* host order */
+	union tuple tuple;
 	__u64 hash; /* of the tuple */
 };
 
@@ -66,6 +70,8 @@ static __always_inline enum lb_reason parse_ports(struct packet *p, const bool v
 		sport = p->tcp->source;
 		dport = p->tcp->dest;
 		p->tcp_flags = ((__u8 *)p->tcp)[13];
+		p->tcp_seq = bpf_ntohl(p->tcp->seq);
+		p->tcp_ack = bpf_ntohl(p->tcp->ack_seq);
 		p->check = (__u16 *)&p->tcp->check;
 	} else if (p->protocol == IPPROTO_UDP) {
 		__u32 udp_bytes;
@@ -85,13 +91,13 @@ static __always_inline enum lb_reason parse_ports(struct packet *p, const bool v
 	}
 
 	if (v6) {
-		p->tuple6.sport = sport;
-		p->tuple6.dport = dport;
-		p->tuple6.protocol = p->protocol;
+		p->tuple.v6.sport = sport;
+		p->tuple.v6.dport = dport;
+		p->tuple.v6.protocol = p->protocol;
 	} else {
-		p->tuple4.sport = sport;
-		p->tuple4.dport = dport;
-		p->tuple4.protocol = p->protocol;
+		p->tuple.v4.sport = sport;
+		p->tuple.v4.dport = dport;
+		p->tuple.v4.protocol = p->protocol;
 	}
 	return 0;
 }
@@ -115,8 +121,8 @@ static __always_inline enum lb_reason parse_ipv4(struct packet *p, __u32 frame_b
 	p->l4 = p->l3 + header_bytes;
 	p->l4_bytes = p->bytes - header_bytes;
 	p->l4_offset = sizeof(struct ethhdr) + header_bytes;
-	p->tuple4.src = ip->saddr;
-	p->tuple4.dst = ip->daddr;
+	p->tuple.v4.src = ip->saddr;
+	p->tuple.v4.dst = ip->daddr;
 	return parse_ports(p, false);
 }
 
@@ -160,8 +166,8 @@ static __always_inline enum lb_reason parse_ipv6(struct packet *p, __u32 frame_b
 	p->l4 = p->l3 + offset;
 	p->l4_bytes = p->bytes - offset;
 	p->l4_offset = sizeof(struct ethhdr) + offset;
-	__builtin_memcpy(p->tuple6.src, &ip->saddr, 16);
-	__builtin_memcpy(p->tuple6.dst, &ip->daddr, 16);
+	__builtin_memcpy(p->tuple.v6.src, &ip->saddr, 16);
+	__builtin_memcpy(p->tuple.v6.dst, &ip->daddr, 16);
 	return parse_ports(p, true);
 }
 

@@ -9,25 +9,36 @@
 #define AF_INET 2
 #define AF_INET6 10
 
-/* The reverse entry of a packet that a pod sends. */
-static __always_inline enum lb_reason reply_find(const struct packet *p, struct lb_reply **ret,
-						 const bool v6)
+/* What a backend's packet tells of its side of the flow. */
+static __always_inline void reply_touch(const struct packet *p, struct lb_reply *reply)
 {
-	struct lb_reply *reply = v6 ? bpf_map_lookup_elem(&replies6, &p->tuple6)
-				    : bpf_map_lookup_elem(&replies4, &p->tuple4);
-	__u32 now;
-	__u8 state;
+	__u8 state = p->tcp_flags & (TCP_FLAG_FIN | TCP_FLAG_RST) ? LB_FLOW_CLOSING
+		     : reply->state == LB_FLOW_NEW		  ? LB_FLOW_ESTABLISHED
+								  : reply->state;
+	__u32 now = flow_now_ticks();
 
-	if (!reply || reply->tag != hash_tag(p->hash))
-		return LB_REASON_NO_FLOW;
-	now = flow_now_ticks();
 	if (reply->seen_ticks != now)
 		reply->seen_ticks = now;
-	state = p->tcp_flags & (TCP_FLAG_FIN | TCP_FLAG_RST) ? LB_FLOW_CLOSING
-		: reply->state == LB_FLOW_NEW		     ? LB_FLOW_ESTABLISHED
-							     : reply->state;
 	if (state != reply->state)
 		reply->state = state;
+	/* A SYN-ACK that is sent again says the same. */
+	if ((p->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == (TCP_FLAG_SYN | TCP_FLAG_ACK)) {
+		reply->syn_ack_next = p->tcp_seq + 1;
+		reply->syn_ack = 1;
+	}
+}
+
+/* The reverse entry of a packet that a pod sends. */
+static __always_inline enum lb_reason reply_resolve(const struct packet *p, struct lb_reply **ret,
+						    const bool v6)
+{
+	struct lb_reply *reply = reply_find(&p->tuple, v6);
+
+	if (!reply)
+		reply = reply_find_new(&p->tuple, v6);
+	if (!reply || reply->tag != hash_tag(p->hash))
+		return LB_REASON_NO_FLOW;
+	reply_touch(p, reply);
 	*ret = reply;
 	return 0;
 }
@@ -50,11 +61,11 @@ static __always_inline enum lb_reason reply_route(struct __sk_buff *skb, const s
 	if (v6) {
 		fib.family = AF_INET6;
 		__builtin_memcpy(fib.ipv6_src, reply->frontend, sizeof(fib.ipv6_src));
-		__builtin_memcpy(fib.ipv6_dst, p->tuple6.dst, sizeof(fib.ipv6_dst));
+		__builtin_memcpy(fib.ipv6_dst, p->tuple.v6.dst, sizeof(fib.ipv6_dst));
 	} else {
 		fib.family = AF_INET;
 		fib.ipv4_src = reply->frontend[0];
-		fib.ipv4_dst = p->tuple4.dst;
+		fib.ipv4_dst = p->tuple.v4.dst;
 	}
 	result = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	switch (result) {

@@ -64,14 +64,14 @@ static __always_inline enum lb_reason rewrite_skb(struct __sk_buff *skb, struct 
 	bool tcp = p->protocol == IPPROTO_TCP;
 	__u32 l4 = p->l4_offset;
 	__u32 check_at = l4 + (tcp ? CHECKSUM_TCP_OFFSET : CHECKSUM_UDP_OFFSET);
-	__be16 old_port = v6 ? (source ? p->tuple6.sport : p->tuple6.dport)
-			     : (source ? p->tuple4.sport : p->tuple4.dport);
+	__be16 old_port = v6 ? (source ? p->tuple.v6.sport : p->tuple.v6.dport)
+			     : (source ? p->tuple.v4.sport : p->tuple.v4.dport);
 	/* A UDP checksum of 0 stays 0, one that becomes 0 is written 0xffff. */
 	__u64 mangled = tcp ? 0 : BPF_F_MARK_MANGLED_0;
 	long err;
 
 	if (v6) {
-		__be32 *field = source ? p->tuple6.src : p->tuple6.dst;
+		__be32 *field = source ? p->tuple.v6.src : p->tuple.v6.dst;
 		__u32 at = sizeof(struct ethhdr) + (source ? offsetof(struct ipv6hdr, saddr)
 							   : offsetof(struct ipv6hdr, daddr));
 		__s64 diff = bpf_csum_diff(field, 16, (__be32 *)addr, 16, 0);
@@ -94,10 +94,10 @@ static __always_inline enum lb_reason rewrite_skb(struct __sk_buff *skb, struct 
 		struct rewrite_ip4 ip = {
 			.ttl = p->ip4->ttl - 1,
 			.protocol = p->protocol,
-			.saddr = source ? *addr : p->tuple4.src,
-			.daddr = source ? p->tuple4.dst : *addr,
+			.saddr = source ? *addr : p->tuple.v4.src,
+			.daddr = source ? p->tuple.v4.dst : *addr,
 		};
-		__be32 old = source ? p->tuple4.src : p->tuple4.dst;
+		__be32 old = source ? p->tuple.v4.src : p->tuple.v4.dst;
 
 		ip.check = checksum_update(p->ip4->check,
 					   checksum_delta32(old, *addr) +

@@ -70,7 +70,7 @@ static __always_inline enum lb_reason tc_undo(struct __sk_buff *skb, int *ret_ac
 	if (reason)
 		return reason;
 	flow_hash(&p, v6);
-	reason = reply_find(&p, &reply, v6);
+	reason = reply_resolve(&p, &reply, v6);
 	if (reason)
 		return reason;
 	if ((v6 ? p.ip6->hop_limit : p.ip4->ttl) <= 1)

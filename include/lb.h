@@ -21,8 +21,10 @@
 
 #define LB_ABI 1
 
-/* Used by user space as "one second"; see lb_flow.seen_ticks. */
-#define LB_TICK_SHIFT 30 /* a tick is 2^30 ns = 1.07 s of CLOCK_MONOTONIC */
+/* The clock of flows and backends: a tick is 2^27 ns = 134 ms of
+ * CLOCK_MONOTONIC. */
+#define LB_TICK_SHIFT 27
+#define LB_TICKS(seconds) ((__u64)(seconds)*1000000000 >> LB_TICK_SHIFT)
 
 /* ---- frontends: the addresses clients use ------------------------------ */
 
@@ -191,14 +193,20 @@ struct lb_tuple6 {
 };
 _Static_assert(sizeof(struct lb_tuple6) == 40, "ABI");
 
+/*
+ * New flows live in tables of their own, new_flows and new_replies, until the
+ * backend has answered and the client has shown that it got the answer: then
+ * they move to flows and replies.  So a flood of addresses that answer nothing
+ * can't push out an established flow.
+ */
 enum lb_flow_state {
-	LB_FLOW_NEW = 0,	 /* one SYN, or one UDP datagram */
-	LB_FLOW_ESTABLISHED = 1, /* the client sent a second packet */
-	LB_FLOW_CLOSING = 2,	 /* a FIN or RST went by */
+	LB_FLOW_NEW = 0,	 /* flows: the client sent; replies: no answer yet */
+	LB_FLOW_ESTABLISHED = 1, /* flows: it sent again; replies: an answer was seen */
+	LB_FLOW_CLOSING = 2,	 /* a FIN or RST went by, that way */
 };
 
 /*
- * Value of flows4 and flows6, written by whoever translates forward.
+ * Value of flows4 and flows6 (and new_flows), written by whoever translates forward.
  * An LRU map may give an element to another key while a reader still holds it:
  * so the backend, its generation and a tag of the key share one u64, read at
  * once.
@@ -207,7 +215,8 @@ struct lb_flow {
 	__u64 backend;	  /* LB_FLOW_BACKEND() */
 	__u32 seen_ticks; /* last packet; written when it changes */
 	__u8 state;	  /* enum lb_flow_state */
-	__u8 pad[3];
+	__u8 attempt;	  /* of the pick: raised when a SYN stays unanswered */
+	__u8 pad[2];
 };
 _Static_assert(sizeof(struct lb_flow) == 16, "ABI");
 
@@ -217,7 +226,7 @@ _Static_assert(sizeof(struct lb_flow) == 16, "ABI");
 #define LB_FLOW_GENERATION(word) ((__u16)((word) >> 32))
 #define LB_FLOW_TAG(word) ((__u16)((word) >> 48))
 
-/* Value of replies4 and replies6: what the client believes it talks to, and
+/* Value of replies4 and replies6 (and new_replies): what the client believes it talks to, and
  * where its packets leave.  The frontend and the backend are written once per
  * flow, before the forward entry. */
 struct lb_reply {
@@ -226,7 +235,9 @@ struct lb_reply {
 	__u16 tag;	    /* of the key, as in lb_flow */
 	__u32 backend;	    /* id, for the counters */
 	__u8 state;	    /* enum lb_flow_state, as the backend's packets tell */
-	__u8 pad[3];
+	__u8 syn_ack;	    /* 1: it answered a SYN, syn_ack_next is set */
+	__u8 pad[2];
+	__u32 syn_ack_next; /* sequence number that the client's ACK must reach */
 	__u32 seen_ticks;
 	/* The way to the client as the routing table last said; asked again
 	 * after a tick.  ifindex 0 = not asked yet. */
@@ -235,7 +246,7 @@ struct lb_reply {
 	__u32 neighbour_family; /* AF_INET or AF_INET6: a gateway's may differ */
 	__be32 neighbour[4];	/* the gateway, or the client on the link */
 };
-_Static_assert(sizeof(struct lb_reply) == 60, "ABI");
+_Static_assert(sizeof(struct lb_reply) == 64, "ABI");
 
 /* ---- reasons and counters ---------------------------------------------- */
 

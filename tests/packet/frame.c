@@ -174,7 +174,10 @@ void frame_build(struct frame *frame, const struct frame_spec *spec)
 	*field16(frame, l4 - frame->bytes) = htons(spec->sport);
 	*field16(frame, l4 - frame->bytes + 2) = htons(spec->dport);
 	if (protocol == IPPROTO_TCP) {
-		l4[7] = 7;     /* sequence */
+		uint32_t seq = htonl(spec->tcp_seq), ack = htonl(spec->tcp_ack);
+
+		memcpy(l4 + 4, &seq, 4);
+		memcpy(l4 + 8, &ack, 4);
 		l4[12] = 0x50; /* data offset 5 */
 		l4[13] = spec->tcp_flags;
 		l4[14] = 0x20; /* window */

@@ -31,7 +31,8 @@ struct frame_spec {
 	uint16_t sport, dport; /* host order */
 	uint8_t protocol;      /* IPPROTO_TCP (if 0), IPPROTO_UDP, ... */
 	uint8_t tcp_flags;
-	uint8_t ttl; /* 64 if 0 */
+	uint32_t tcp_seq, tcp_ack; /* host order */
+	uint8_t ttl;		   /* 64 if 0 */
 	uint8_t tos;
 	uint8_t options_bytes; /* IPv4 options (NOPs), a multiple of 4 */
 	uint8_t extensions;    /* IPv6 destination options headers of 8 bytes each */

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -148,23 +149,242 @@ static void a_connection_seen_midway_is_taken_up(void **state)
 	world_close(world);
 }
 
+/* The flow's forward entry, and the table it lives in. */
+static int flow_get(struct world *world, uint16_t sport, uint8_t protocol,
+		    struct lb_tuple4 *ret_key, struct lb_flow *ret)
+{
+	int fds[] = {bpf_map__fd(world->skel->maps.flows4),
+		     bpf_map__fd(world->skel->maps.new_flows4)};
+
+	*ret_key =
+		(struct lb_tuple4){.sport = htons(sport), .dport = htons(80), .protocol = protocol};
+	inet_pton(AF_INET, "10.0.0.9", &ret_key->src);
+	inet_pton(AF_INET, "10.96.0.1", &ret_key->dst);
+	for (int i = 0; i < 2; i++)
+		if (!bpf_map_lookup_elem(fds[i], ret_key, ret))
+			return fds[i];
+	fail_msg("no flow from port %u", sport);
+	return -1;
+}
+
+static bool flow_is_established(struct world *world, uint16_t sport, uint8_t protocol)
+{
+	struct lb_tuple4 key;
+	struct lb_flow flow;
+
+	return flow_get(world, sport, protocol, &key, &flow) ==
+	       bpf_map__fd(world->skel->maps.flows4);
+}
+
 /* Set how long ago the flow's last packet was. */
 static void flow_age(struct world *world, uint16_t sport, uint8_t protocol, uint32_t ticks)
 {
-	struct lb_tuple4 key = {.sport = htons(sport), .dport = htons(80), .protocol = protocol};
-	int fd = bpf_map__fd(world->skel->maps.flows4);
+	struct lb_tuple4 key;
 	struct lb_flow flow;
+	int fd = flow_get(world, sport, protocol, &key, &flow);
 
-	inet_pton(AF_INET, "10.0.0.9", &key.src);
-	inet_pton(AF_INET, "10.96.0.1", &key.dst);
-	assert_int_equal(bpf_map_lookup_elem(fd, &key, &flow), 0);
 	flow.seen_ticks -= ticks;
 	assert_int_equal(bpf_map_update_elem(fd, &key, &flow, BPF_EXIST), 0);
 }
 
+/* The backend's answer to the flow; TCP: with its sequence number. */
+static void answer_to(struct world *world, uint32_t backend, uint8_t protocol, uint16_t sport,
+		      uint8_t flags, uint32_t seq)
+{
+	char src[32];
+	struct frame in, out;
+
+	snprintf(src, sizeof(src), "10.1.0.%u", backend + 1);
+	frame_build(&in, &(struct frame_spec){.src = src,
+					      .dst = "10.0.0.9",
+					      .sport = 5000,
+					      .dport = sport,
+					      .protocol = protocol,
+					      .tcp_flags = flags,
+					      .tcp_seq = seq});
+	assert_int_equal(world_run(world, WORLD_TC_POD, &in, &out), WORLD_TC_REDIRECT);
+}
+
+static void ack_from(struct world *world, uint16_t sport, uint32_t ack)
+{
+	struct frame in, out;
+
+	frame_build(&in, &(struct frame_spec){.src = "10.0.0.9",
+					      .dst = "10.96.0.1",
+					      .sport = sport,
+					      .dport = 80,
+					      .tcp_flags = TCP_ACK,
+					      .tcp_ack = ack});
+	assert_int_equal(world_run(world, WORLD_XDP, &in, &out), WORLD_XDP_REDIRECT);
+}
+
+static void a_handshake_makes_a_flow_established(void **state)
+{
+	struct world *world = world_open();
+
+	(void)state;
+	world_web(world, 1);
+	send_from(world, false, IPPROTO_TCP, 4000, TCP_SYN);
+	assert_false(flow_is_established(world, 4000, IPPROTO_TCP));
+	ack_from(world, 4000, 1001); /* guessed: nothing was answered yet */
+	assert_false(flow_is_established(world, 4000, IPPROTO_TCP));
+	answer_to(world, 1, IPPROTO_TCP, 4000, TCP_SYN | TCP_ACK, 0xffffffff);
+	ack_from(world, 4000, 0xffffffff); /* one short of it */
+	assert_false(flow_is_established(world, 4000, IPPROTO_TCP));
+	ack_from(world, 4000, 0);
+	assert_true(flow_is_established(world, 4000, IPPROTO_TCP));
+	/* And both of its packets go on as before. */
+	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_ACK), 1);
+	answer_to(world, 1, IPPROTO_TCP, 4000, TCP_ACK, 1);
+	assert_int_equal(world_service_count(world, 1).connections, 1);
+	world_close(world);
+}
+
+static void udp_is_established_by_an_answer_and_another_datagram(void **state)
+{
+	struct world *world = world_open();
+
+	(void)state;
+	world_web(world, 1);
+	send_from(world, false, IPPROTO_UDP, 4000, 0);
+	send_from(world, false, IPPROTO_UDP, 4000, 0);
+	assert_false(flow_is_established(world, 4000, IPPROTO_UDP));
+	answer_to(world, 1, IPPROTO_UDP, 4000, 0, 0);
+	assert_false(flow_is_established(world, 4000, IPPROTO_UDP));
+	send_from(world, false, IPPROTO_UDP, 4000, 0);
+	assert_true(flow_is_established(world, 4000, IPPROTO_UDP));
+	world_close(world);
+}
+
+/* An ACK flood: the backend answers each with RST. */
+static void a_reset_makes_nothing_established(void **state)
+{
+	struct world *world = world_open();
+
+	(void)state;
+	world_web(world, 1);
+	ack_from(world, 4000, 1);
+	answer_to(world, 1, IPPROTO_TCP, 4000, TCP_RST, 1);
+	ack_from(world, 4000, 1);
+	assert_false(flow_is_established(world, 4000, IPPROTO_TCP));
+	world_close(world);
+}
+
+static void a_flood_of_each_kind_leaves_established_flows(void **state)
+{
+	static const struct {
+		uint8_t protocol, flags;
+	} floods[] = {{IPPROTO_TCP, TCP_SYN}, {IPPROTO_TCP, TCP_ACK}, {IPPROTO_UDP, 0}};
+	struct world *world = world_open();
+	struct frame in, out;
+
+	(void)state;
+	/* world.c: every table has 65536 entries. */
+	world_web(world, 1);
+	for (uint16_t sport = 4000; sport < 5000; sport++) {
+		send_from(world, false, IPPROTO_TCP, sport, TCP_SYN);
+		answer_to(world, 1, IPPROTO_TCP, sport, TCP_SYN | TCP_ACK, 99);
+		ack_from(world, sport, 100);
+	}
+	for (size_t i = 0; i < 3; i++) {
+		frame_build(&in, &(struct frame_spec){.src = "11.0.0.0",
+						      .dst = "10.96.0.1",
+						      .sport = 7,
+						      .dport = 80,
+						      .protocol = floods[i].protocol,
+						      .tcp_flags = floods[i].flags});
+		for (uint32_t source = 0; source < 300000; source++) {
+			uint32_t addr = htonl(0x0b000000 + source);
+
+			memcpy(in.bytes + FRAME_ETH + 12, &addr, 4);
+			world_run(world, WORLD_TC_UPLINK, &in, &out);
+		}
+	}
+	for (uint16_t sport = 4000; sport < 5000; sport++)
+		assert_true(flow_is_established(world, sport, IPPROTO_TCP));
+	send_from(world, false, IPPROTO_TCP, 5000, TCP_SYN);
+	answer_to(world, 1, IPPROTO_TCP, 5000, TCP_SYN | TCP_ACK, 99);
+	ack_from(world, 5000, 100);
+	assert_true(flow_is_established(world, 5000, IPPROTO_TCP));
+	world_close(world);
+}
+
+static void an_unanswered_syn_is_tried_elsewhere(void **state)
+{
+	struct world *world = world_open();
+	uint32_t first, ticks_08 = 6;
+	bool elsewhere = false;
+
+	(void)state;
+	world_web(world, 5);
+	first = send_from(world, false, IPPROTO_TCP, 4000, TCP_SYN);
+	/* At once: a duplicate. */
+	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_SYN), first);
+	for (int i = 0; i < 6; i++) {
+		flow_age(world, 4000, IPPROTO_TCP, ticks_08);
+		elsewhere |= send_from(world, false, IPPROTO_TCP, 4000, TCP_SYN) != first;
+	}
+	assert_true(elsewhere);
+	/* Once answered it stays. */
+	first = send_from(world, false, IPPROTO_TCP, 4000, TCP_SYN);
+	answer_to(world, first, IPPROTO_TCP, 4000, TCP_SYN | TCP_ACK, 99);
+	for (int i = 0; i < 6; i++) {
+		flow_age(world, 4000, IPPROTO_TCP, ticks_08);
+		assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_SYN), first);
+	}
+	world_close(world);
+}
+
+/* The same client port again, after all kinds of ends, through the big tables. */
+static void a_port_used_again_after_an_established_flow_starts_new(void **state)
+{
+	struct world *world = world_open();
+
+	(void)state;
+	world_web(world, 2);
+	ring_of_one(world, 1, 1);
+	send_from(world, false, IPPROTO_TCP, 4000, TCP_SYN);
+	answer_to(world, 1, IPPROTO_TCP, 4000, TCP_SYN | TCP_ACK, 99);
+	ack_from(world, 4000, 100);
+	send_from(world, false, IPPROTO_TCP, 4000, TCP_FIN | TCP_ACK);
+	assert_true(flow_is_established(world, 4000, IPPROTO_TCP));
+	ring_of_one(world, 1, 2);
+	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_SYN), 2);
+	assert_false(flow_is_established(world, 4000, IPPROTO_TCP));
+	answer_to(world, 2, IPPROTO_TCP, 4000, TCP_SYN | TCP_ACK, 7);
+	ack_from(world, 4000, 8);
+	assert_true(flow_is_established(world, 4000, IPPROTO_TCP));
+	/* And to the same backend: the old reverse entry is no obstacle. */
+	send_from(world, false, IPPROTO_TCP, 4000, TCP_RST);
+	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_SYN), 2);
+	answer_to(world, 2, IPPROTO_TCP, 4000, TCP_SYN | TCP_ACK, 50);
+	ack_from(world, 4000, 8);
+	assert_false(flow_is_established(world, 4000, IPPROTO_TCP));
+	ack_from(world, 4000, 51);
+	assert_true(flow_is_established(world, 4000, IPPROTO_TCP));
+	world_close(world);
+}
+
+/* A stream of datagrams in one direction keeps the flow alive for the other. */
+static void answers_alone_keep_a_flow_alive(void **state)
+{
+	struct world *world = world_open();
+
+	(void)state;
+	world_web(world, 2);
+	ring_of_one(world, 1, 1);
+	send_from(world, false, IPPROTO_UDP, 4000, 0);
+	answer_to(world, 1, IPPROTO_UDP, 4000, 0, 0);
+	send_from(world, false, IPPROTO_UDP, 4000, 0);
+	ring_of_one(world, 1, 2);
+	flow_age(world, 4000, IPPROTO_UDP, LB_TICKS(600));
+	answer_to(world, 1, IPPROTO_UDP, 4000, 0, 0);
+	assert_int_equal(send_from(world, false, IPPROTO_UDP, 4000, 0), 1);
+	world_close(world);
+}
+
 static void an_idle_flow_expires_by_its_state(void **state)
 {
-	/* lb.h's ticks are 1.07 s: half-open 60 s, UDP 30 and 120 s, TCP 6 h. */
 	static const struct {
 		uint8_t protocol, packets;
 		uint32_t seconds;
@@ -178,7 +398,7 @@ static void an_idle_flow_expires_by_its_state(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct world *world = world_open();
-		uint32_t ticks = (uint64_t)rows[i].seconds * 1000000000 >> LB_TICK_SHIFT;
+		uint32_t ticks = LB_TICKS(rows[i].seconds);
 
 		world_web(world, 2);
 		ring_of_one(world, 1, 1);
@@ -234,17 +454,15 @@ static void two_frontends_never_share_a_reply_tuple(void **state)
 static void a_flow_entry_of_another_key_has_no_say(void **state)
 {
 	struct world *world = world_open();
-	int fd = bpf_map__fd(world->skel->maps.flows4);
-	struct lb_tuple4 key = {.sport = htons(4000), .dport = htons(80), .protocol = IPPROTO_TCP};
+	struct lb_tuple4 key;
 	struct lb_flow flow;
+	int fd;
 
 	(void)state;
 	world_web(world, 2);
 	ring_of_one(world, 1, 1);
 	send_from(world, false, IPPROTO_TCP, 4000, TCP_SYN);
-	inet_pton(AF_INET, "10.0.0.9", &key.src);
-	inet_pton(AF_INET, "10.96.0.1", &key.dst);
-	assert_int_equal(bpf_map_lookup_elem(fd, &key, &flow), 0);
+	fd = flow_get(world, 4000, IPPROTO_TCP, &key, &flow);
 	flow.backend = LB_FLOW_BACKEND(2, 1, LB_FLOW_TAG(flow.backend) ^ 1);
 	assert_int_equal(bpf_map_update_elem(fd, &key, &flow, BPF_EXIST), 0);
 	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_ACK), 1);
@@ -273,6 +491,13 @@ int main(void)
 		cmocka_unit_test(a_backend_in_no_slice_keeps_its_connections_alone),
 		cmocka_unit_test(a_freed_backend_refuses_connections_and_repicks_the_rest),
 		cmocka_unit_test(a_connection_seen_midway_is_taken_up),
+		cmocka_unit_test(a_handshake_makes_a_flow_established),
+		cmocka_unit_test(udp_is_established_by_an_answer_and_another_datagram),
+		cmocka_unit_test(a_reset_makes_nothing_established),
+		cmocka_unit_test(a_flood_of_each_kind_leaves_established_flows),
+		cmocka_unit_test(an_unanswered_syn_is_tried_elsewhere),
+		cmocka_unit_test(a_port_used_again_after_an_established_flow_starts_new),
+		cmocka_unit_test(answers_alone_keep_a_flow_alive),
 		cmocka_unit_test(an_idle_flow_expires_by_its_state),
 		cmocka_unit_test(two_frontends_never_share_a_reply_tuple),
 		cmocka_unit_test(a_flow_entry_of_another_key_has_no_say),

@@ -15,7 +15,7 @@
 #include "log.h"
 #include "pins.h"
 
-/* Of an IPv4 flow with both entries; what the default size reckons with. */
+/* Of a flow with both entries; what the default size reckons with. */
 #define DATAPATH_FLOW_BYTES 256
 #define DATAPATH_MIN_FLOWS 65536
 
@@ -107,6 +107,7 @@ static int maps_prepare(const struct datapath_config *config, struct lb_bpf *ske
 {
 	uint32_t lines = (config->max_slots + LB_ARENA_LINE_SLOTS - 1) / LB_ARENA_LINE_SLOTS;
 	uint32_t flows = default_flows();
+	uint32_t new_flows = flows / 4 > DATAPATH_MIN_FLOWS ? flows / 4 : DATAPATH_MIN_FLOWS;
 	struct map_size sizes[] = {
 		{skel->maps.frontends4, "--max-frontends", config->max_frontends,
 		 DATAPATH_MAX_FRONTENDS, 1},
@@ -130,6 +131,10 @@ static int maps_prepare(const struct datapath_config *config, struct lb_bpf *ske
 		{skel->maps.flows6, "--max-flows", config->max_flows, flows, 1},
 		{skel->maps.replies4, "--max-flows", config->max_flows, flows, 1},
 		{skel->maps.replies6, "--max-flows", config->max_flows, flows, 1},
+		{skel->maps.new_flows4, "--max-new-flows", config->max_new_flows, new_flows, 1},
+		{skel->maps.new_flows6, "--max-new-flows", config->max_new_flows, new_flows, 1},
+		{skel->maps.new_replies4, "--max-new-flows", config->max_new_flows, new_flows, 1},
+		{skel->maps.new_replies6, "--max-new-flows", config->max_new_flows, new_flows, 1},
 		{skel->maps.devices, NULL, 0, 0, 1},
 		{skel->maps.reason_counters, NULL, 0, 0, 1},
 	};

@@ -26,7 +26,7 @@ const char *hook_name(enum hook hook);
 /* Sizes are entries; 0 = as the pinned maps have it, else the default. */
 struct datapath_config {
 	const char *bpffs_dir;
-	uint32_t max_services, max_backends, max_frontends, max_flows, max_slots;
+	uint32_t max_services, max_backends, max_frontends, max_flows, max_new_flows, max_slots;
 	uint64_t hash_seed;
 };
 

@@ -122,7 +122,7 @@ int maps_open(const char *bpffs_dir, struct maps **ret, struct error *error)
 	memset(maps->mapped_fd, -1, sizeof(maps->mapped_fd));
 	memset(maps->frontends_fd, -1, sizeof(maps->frontends_fd));
 	memset(maps->flows_fd, -1, sizeof(maps->flows_fd));
-	memset(maps->replies_fd, -1, sizeof(maps->replies_fd));
+	memset(maps->new_flows_fd, -1, sizeof(maps->new_flows_fd));
 	maps->reason_counters_fd = maps->service_counters_fd = maps->backend_counters_fd = -1;
 	maps->ncpus = libbpf_num_possible_cpus();
 
@@ -134,8 +134,10 @@ int maps_open(const char *bpffs_dir, struct maps **ret, struct error *error)
 	err = err ?: hash_open(bpffs_dir, "frontends6", &maps->frontends_fd[1], NULL, error);
 	err = err ?: hash_open(bpffs_dir, "flows4", &maps->flows_fd[0], &maps->max_flows, error);
 	err = err ?: hash_open(bpffs_dir, "flows6", &maps->flows_fd[1], NULL, error);
-	err = err ?: hash_open(bpffs_dir, "replies4", &maps->replies_fd[0], NULL, error);
-	err = err ?: hash_open(bpffs_dir, "replies6", &maps->replies_fd[1], NULL, error);
+	err = err
+		      ?: hash_open(bpffs_dir, "new_flows4", &maps->new_flows_fd[0],
+				   &maps->max_new_flows, error);
+	err = err ?: hash_open(bpffs_dir, "new_flows6", &maps->new_flows_fd[1], NULL, error);
 	err = err
 		      ?: hash_open(bpffs_dir, "reason_counters", &maps->reason_counters_fd, NULL,
 				   error);
@@ -178,7 +180,7 @@ void maps_close(struct maps *maps)
 	for (int family = 0; family < 2; family++) {
 		fd_close(maps->frontends_fd[family]);
 		fd_close(maps->flows_fd[family]);
-		fd_close(maps->replies_fd[family]);
+		fd_close(maps->new_flows_fd[family]);
 	}
 	fd_close(maps->reason_counters_fd);
 	fd_close(maps->service_counters_fd);
@@ -444,7 +446,9 @@ int maps_flow_counts(const struct maps *maps, uint32_t *ret)
 
 	memset(ret, 0, maps->max_backends * sizeof(*ret));
 	err = hash_each(maps->flows_fd[0], flow_count_add, &count);
-	return err ?: hash_each(maps->flows_fd[1], flow_count_add, &count);
+	err = err ?: hash_each(maps->flows_fd[1], flow_count_add, &count);
+	err = err ?: hash_each(maps->new_flows_fd[0], flow_count_add, &count);
+	return err ?: hash_each(maps->new_flows_fd[1], flow_count_add, &count);
 }
 
 void maps_quiesce(void)

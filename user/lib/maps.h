@@ -19,7 +19,7 @@
 #include "plan.h"
 
 struct maps {
-	uint32_t max_services, max_backends, max_frontends, max_flows, arena_lines;
+	uint32_t max_services, max_backends, max_frontends, max_flows, max_new_flows, arena_lines;
 
 	/* Mapped; const until maps_make_writable(), then written with
 	 * __atomic stores by apply.c alone. */
@@ -31,7 +31,7 @@ struct maps {
 	struct lb_device *devices; /* LB_MAX_DEVICES */
 	bool writable;
 
-	int frontends_fd[2], flows_fd[2], replies_fd[2]; /* [0] IPv4, [1] IPv6 */
+	int frontends_fd[2], flows_fd[2], new_flows_fd[2]; /* [0] IPv4, [1] IPv6 */
 	int reason_counters_fd, service_counters_fd, backend_counters_fd;
 	int mapped_fd[6]; /* of the arrays above, in their order */
 	int ncpus;
@@ -63,7 +63,7 @@ int maps_backend_counters(const struct maps *maps, struct lb_traffic *ret);
 int maps_backend_counters_clear(struct maps *maps, uint32_t id);
 int maps_service_counters_clear(struct maps *maps, uint32_t id);
 
-/* Live flows per backend id: ret has max_backends elements. */
+/* Live flows per backend id, new ones included: ret has max_backends elements. */
 int maps_flow_counts(const struct maps *maps, uint32_t *ret);
 
 /* Wait until every BPF program that runs now has ended (RCU grace period), so

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The flow tables behind a few words: which map a family and an age mean.
+ *
+ * Established flows are looked up first, so that a packet of one costs one
+ * look-up.
+ */
+#ifndef FLOW_TABLES_BPF_H
+#define FLOW_TABLES_BPF_H
+
+static __always_inline struct lb_flow *flow_find(const union tuple *key, const bool v6)
+{
+	return v6 ? bpf_map_lookup_elem(&flows6, &key->v6) : bpf_map_lookup_elem(&flows4, &key->v4);
+}
+
+static __always_inline struct lb_flow *flow_find_new(const union tuple *key, const bool v6)
+{
+	return v6 ? bpf_map_lookup_elem(&new_flows6, &key->v6)
+		  : bpf_map_lookup_elem(&new_flows4, &key->v4);
+}
+
+static __always_inline struct lb_reply *reply_find(const union tuple *key, const bool v6)
+{
+	return v6 ? bpf_map_lookup_elem(&replies6, &key->v6)
+		  : bpf_map_lookup_elem(&replies4, &key->v4);
+}
+
+static __always_inline struct lb_reply *reply_find_new(const union tuple *key, const bool v6)
+{
+	return v6 ? bpf_map_lookup_elem(&new_replies6, &key->v6)
+		  : bpf_map_lookup_elem(&new_replies4, &key->v4);
+}
+
+static __always_inline long flow_store_new(const union tuple *key, const struct lb_flow *flow,
+					   __u64 flags, const bool v6)
+{
+	return v6 ? bpf_map_update_elem(&new_flows6, &key->v6, flow, flags)
+		  : bpf_map_update_elem(&new_flows4, &key->v4, flow, flags);
+}
+
+static __always_inline long reply_store_new(const union tuple *key, const struct lb_reply *reply,
+					    const bool v6)
+{
+	return v6 ? bpf_map_update_elem(&new_replies6, &key->v6, reply, BPF_ANY)
+		  : bpf_map_update_elem(&new_replies4, &key->v4, reply, BPF_ANY);
+}
+
+static __always_inline long flow_store(const union tuple *key, const struct lb_flow *flow,
+				       const bool v6)
+{
+	return v6 ? bpf_map_update_elem(&flows6, &key->v6, flow, BPF_ANY)
+		  : bpf_map_update_elem(&flows4, &key->v4, flow, BPF_ANY);
+}
+
+static __always_inline long reply_store(const union tuple *key, const struct lb_reply *reply,
+					const bool v6)
+{
+	return v6 ? bpf_map_update_elem(&replies6, &key->v6, reply, BPF_ANY)
+		  : bpf_map_update_elem(&replies4, &key->v4, reply, BPF_ANY);
+}
+
+static __always_inline void flow_delete(const union tuple *key, const bool v6)
+{
+	if (v6)
+		bpf_map_delete_elem(&flows6, &key->v6);
+	else
+		bpf_map_delete_elem(&flows4, &key->v4);
+}
+
+static __always_inline void reply_delete(const union tuple *key, const bool v6)
+{
+	if (v6)
+		bpf_map_delete_elem(&replies6, &key->v6);
+	else
+		bpf_map_delete_elem(&replies4, &key->v4);
+}
+
+static __always_inline void flow_delete_new(const union tuple *key, const bool v6)
+{
+	if (v6)
+		bpf_map_delete_elem(&new_flows6, &key->v6);
+	else
+		bpf_map_delete_elem(&new_flows4, &key->v4);
+}
+
+static __always_inline void reply_delete_new(const union tuple *key, const bool v6)
+{
+	if (v6)
+		bpf_map_delete_elem(&new_replies6, &key->v6);
+	else
+		bpf_map_delete_elem(&new_replies4, &key->v4);
+}
+
+static __always_inline __u16 flow_tag(const union tuple *key, const bool v6)
+{
+	return hash_tag(v6 ? hash_tuple6(&key->v6, config_hash_seed)
+			   : hash_tuple4(&key->v4, config_hash_seed));
+}
+
+#endif
