@@ -67,6 +67,19 @@ static __always_inline __u64 checksum_pseudo(const struct packet *p, const bool 
 	return sum;
 }
 
+/* Sum of a few words on the stack. */
+static __always_inline __u64 checksum_sum32(const void *bytes, __u32 words)
+{
+	const __u32 *word = bytes;
+	__u64 sum = 0;
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < words; i++)
+		sum += word[i];
+	return sum;
+}
+
 enum checksum_state {
 	CHECKSUM_FINISHED,    /* covers the packet; or UDP without one */
 	CHECKSUM_PARTIAL,     /* holds the pseudo-header's sum; a device will finish it */
@@ -140,6 +153,34 @@ checksum_state(struct xdp_md *ctx, const struct packet *p, __u16 check, const bo
 		return CHECKSUM_FINISHED;
 	verified = checksum_verify(ctx, p->l4_offset, p->l4_bytes, pseudo);
 	return verified == 0 ? CHECKSUM_PARTIAL : CHECKSUM_UNDECIDABLE;
+}
+
+/* Longest quote that checksum_sum_skb() sums up. */
+#define CHECKSUM_SKB_MAX 1280
+
+/* The folded sum over `bytes` bytes from `offset` on; -1 = not there. */
+__noinline int checksum_sum_skb(struct __sk_buff *skb, __u32 offset, __u32 bytes)
+{
+	__u8 chunk[CHECKSUM_CHUNK];
+	__u32 i, tail = bytes % CHECKSUM_CHUNK;
+	__u64 sum = 0;
+
+	if (bytes > CHECKSUM_SKB_MAX)
+		return -1;
+	for (i = 0; i < CHECKSUM_SKB_MAX / CHECKSUM_CHUNK; i++) {
+		if (i >= bytes / CHECKSUM_CHUNK)
+			break;
+		if (bpf_skb_load_bytes(skb, offset, chunk, CHECKSUM_CHUNK))
+			return -1;
+		/* Folded each time: the verifier then sees that one round is
+		 * like another. */
+		sum = checksum_fold(sum + checksum_sum32(chunk, CHECKSUM_CHUNK / 4));
+		offset += CHECKSUM_CHUNK;
+	}
+	__builtin_memset(chunk, 0, sizeof(chunk));
+	if (tail && bpf_skb_load_bytes(skb, offset, chunk, tail))
+		return -1;
+	return checksum_fold(sum + checksum_sum32(chunk, CHECKSUM_CHUNK / 4));
 }
 
 #endif

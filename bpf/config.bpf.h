@@ -19,4 +19,8 @@ const volatile __u32 config_udp_timeout_ticks[3] = {LB_TICKS(30), LB_TICKS(120),
  * one. */
 #define FLOW_UNANSWERED_TICKS 6 /* 0.8 s */
 
+/* Refusals (RST, port unreachable) that each CPU answers in a second; what is
+ * over that is dropped in silence. */
+const volatile __u32 config_reject_rate = 1000;
+
 #endif

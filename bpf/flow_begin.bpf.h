@@ -64,20 +64,19 @@ static __always_inline enum lb_reason flow_store_reply(const struct packet *p, _
  * A new flow: pick a backend whose replies can be told from other flows', and
  * store both entries.  first_attempt is the pick's to begin with.
  */
-static __noinline enum lb_reason flow_begin(const struct packet *p, __u32 service,
-					    __u32 first_attempt, bool v6, __u32 *ret_id)
+__noinline int flow_begin(const struct packet *p, __u32 service, __u32 first_attempt, bool v6,
+			  __u32 *ret_id)
 {
 	__u32 now = flow_now_ticks(), id = 0, attempt;
-	struct lb_flow flow = {
-		.seen_ticks = now,
-		.attempt = first_attempt,
-		/* Mid-flow TCP without an entry: we are told late. */
-		.state = p->protocol == IPPROTO_TCP && !flow_is_syn(p) ? LB_FLOW_ESTABLISHED
-								       : LB_FLOW_NEW,
-	};
+	struct lb_flow flow = {.seen_ticks = now, .attempt = first_attempt};
 	enum lb_reason reason = LB_REASON_NONE;
 	struct lb_backend *backend = NULL;
 
+	if (!p || !ret_id)
+		return LB_REASON_FLOW_NOT_STORED; /* for the verifier: never */
+	/* Mid-flow TCP without an entry: we are told late. */
+	if (p->protocol == IPPROTO_TCP && !flow_is_syn(p))
+		flow.state = LB_FLOW_ESTABLISHED;
 #pragma clang loop unroll(disable)
 	for (attempt = 0; attempt < FLOW_PICK_ATTEMPTS; attempt++) {
 		reason = pick_backend(service, p->hash, first_attempt + attempt, &id);
@@ -107,37 +106,39 @@ static __noinline enum lb_reason flow_begin(const struct packet *p, __u32 servic
  * whose sequence number only its receiver knows.  Seen midway, or UDP: the
  * backend has answered with anything but RST, and the client goes on.
  */
-static __noinline void flow_promote(const struct packet *p, struct lb_flow *flow,
-				    struct lb_backend *backend, bool v6)
+__noinline int flow_promote(const struct packet *p, const struct lb_flow *flow, __u32 backend_id,
+			    bool v6)
 {
+	struct lb_backend *backend = backend_find(backend_id);
 	struct lb_flow established;
 	struct lb_reply reply, *old;
 	union tuple key;
 
-	if (!flow || !backend)
-		return; /* for the verifier: never */
+	if (!p || !flow || !backend)
+		return 0; /* for the verifier: never */
 	if (flow_is_syn(p) || flow->state == LB_FLOW_CLOSING)
-		return;
+		return 0;
 	flow_reply_key(p, backend, &key, v6);
 	old = reply_find_new(&key, v6);
 	if (!old || old->state == LB_FLOW_NEW)
-		return;
+		return 0;
 	if (old->syn_ack
 		    ? !(p->tcp_flags & TCP_FLAG_ACK) || (__s32)(p->tcp_ack - old->syn_ack_next) < 0
 		    : old->state == LB_FLOW_CLOSING)
-		return;
+		return 0;
 
 	established = *flow;
 	established.state = LB_FLOW_ESTABLISHED;
 	reply = *old;
 	if (reply.tag != flow_tag(&key, v6))
-		return; /* the entry became another key's under our eyes */
+		return 0; /* the entry became another key's under our eyes */
 	/* In the order that a reader needs: the way back first, and both new
 	 * entries before the old ones go. */
 	if (reply_store(&key, &reply, v6) || flow_store(&p->tuple, &established, v6))
-		return;
+		return 0;
 	flow_delete_new(&p->tuple, v6);
 	reply_delete_new(&key, v6);
+	return 1;
 }
 
 /* A SYN sent again, unanswered for long enough: its backend may be dead before
@@ -183,7 +184,7 @@ static __always_inline enum lb_reason flow_resolve(struct packet *p, __u32 servi
 			reason = LB_REASON_NO_FLOW;
 			attempt = flow->attempt + 1;
 		} else if (!reason) {
-			flow_promote(p, flow, *ret_backend, v6);
+			flow_promote(p, flow, *ret_id, v6);
 			/* A SYN's own clock runs from the first one sent to
 			 * this backend. */
 			if (flow->state != LB_FLOW_NEW || !flow_is_syn(p))

@@ -8,6 +8,51 @@
 #ifndef FORWARD_BPF_H
 #define FORWARD_BPF_H
 
+#define AF_INET 2
+#define AF_INET6 10
+
+/* The kernel's answer to "where does this packet leave?". */
+struct forward_route {
+	__u32 ifindex;
+	__u32 family; /* the neighbour's: a gateway's may differ from the packet's */
+	__be32 neighbour[4];
+};
+
+/*
+ * Ask the routing table, as if a packet from src to dst had come in by skb's
+ * device and were to be forwarded: so rules by source address hold.
+ */
+static __always_inline enum lb_reason forward_find_route(struct __sk_buff *skb, const __be32 *src,
+							 const __be32 *dst,
+							 struct forward_route *ret, const bool v6)
+{
+	struct bpf_fib_lookup fib = {.ifindex = skb->ifindex};
+
+	if (v6) {
+		fib.family = AF_INET6;
+		__builtin_memcpy(fib.ipv6_src, src, sizeof(fib.ipv6_src));
+		__builtin_memcpy(fib.ipv6_dst, dst, sizeof(fib.ipv6_dst));
+	} else {
+		fib.family = AF_INET;
+		fib.ipv4_src = src[0];
+		fib.ipv4_dst = dst[0];
+	}
+	switch (bpf_fib_lookup(skb, &fib, sizeof(fib), 0)) {
+	case BPF_FIB_LKUP_RET_SUCCESS:
+	case BPF_FIB_LKUP_RET_NO_NEIGH: /* found out by bpf_redirect_neigh */
+		break;
+	default: /* unreachable, our own address, or forwarding is switched off */
+		return LB_REASON_NO_ROUTE;
+	}
+	ret->ifindex = fib.ifindex;
+	ret->family = fib.family;
+	if (fib.family == AF_INET6)
+		__builtin_memcpy(ret->neighbour, fib.ipv6_dst, sizeof(ret->neighbour));
+	else
+		ret->neighbour[0] = fib.ipv4_dst;
+	return 0;
+}
+
 static __always_inline struct lb_device *forward_device(__u64 next_hop)
 {
 	__u32 index = LB_NEXT_HOP_DEVICE(next_hop);

@@ -11,8 +11,9 @@
 #include "hash.h"
 
 #define NULL ((void *)0)
-#define EEXIST 17
 #define EINVAL 22
+#define TC_ACT_SHOT 2
+#define TC_ACT_REDIRECT 7
 
 #include "config.bpf.h"
 #include "maps.bpf.h"
@@ -26,8 +27,9 @@
 #include "flow_begin.bpf.h" /* 3: or a new flow's */
 #include "checksum.bpf.h"
 #include "rewrite.bpf.h" /* 5: addresses, ports, TTL, checksums */
-#include "reply.bpf.h"	 /* the way back */
 #include "forward.bpf.h" /* 6: next hop */
+#include "reply.bpf.h"	 /* the way back */
+#include "reject.bpf.h"	 /* or a refusal */
 
 #include "xdp.bpf.h" /* mouth: uplink, XDP */
 #include "tc.bpf.h"  /* mouths: uplink and pod, TC */

@@ -130,6 +130,13 @@ struct {
 	__type(value, struct lb_reply);
 } new_replies6 SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lb_tokens);
+} reject_tokens SEC(".maps");
+
 /* By enum lb_reason, by service id, by backend id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -32,8 +32,25 @@ union tuple {
 	struct lb_tuple6 v6;
 };
 
+/* What the steps need to know of a packet.  No pointers, so that functions of
+ * their own can be handed it. */
 struct packet {
-	/* Valid until a helper changes the packet. */
+	union tuple tuple;
+	__u64 hash;	/* of the tuple, once flow_hash() was called */
+	__u32 bytes;	/* from the IP header on, as the IP header says */
+	__u32 l4_bytes; /* the same from the transport header on */
+	__u32 tcp_seq;	/* host order, as tcp_ack */
+	__u32 tcp_ack;
+	__u16 ip_check;	 /* IPv4's header checksum */
+	__u16 l4_offset; /* of the transport header from the frame's start */
+	__u8 protocol;
+	__u8 ttl;	/* or hop limit */
+	__u8 tcp_flags; /* TCP_FLAG_*, 0 for UDP */
+	__u8 tcp_header_bytes;
+};
+
+/* Where its headers lie; valid until a helper changes the packet. */
+struct headers {
 	struct ethhdr *eth;
 	union {
 		void *l3;
@@ -47,45 +64,38 @@ struct packet {
 	};
 	__u16 *check; /* of the transport header */
 	void *end;
-
-	__u32 bytes;	 /* from the IP header on, as the IP header says */
-	__u32 l4_bytes;	 /* the same from the transport header on */
-	__u16 l4_offset; /* of the transport header from the frame's start */
-	__u8 protocol;
-	__u8 tcp_flags;		/* TCP_FLAG_*, 0 for UDP */
-	__u32 tcp_seq, tcp_ack; /* host order */
-	union tuple tuple;
-	__u64 hash; /* of the tuple */
 };
 
-static __always_inline enum lb_reason parse_ports(struct packet *p, const bool v6)
+static __always_inline enum lb_reason parse_ports(struct packet *p, struct headers *h,
+						  const bool v6)
 {
 	__be16 sport, dport;
 
 	if (p->protocol == IPPROTO_TCP) {
-		if (p->l4_bytes < sizeof(*p->tcp) || (void *)(p->tcp + 1) > p->end)
+		if (p->l4_bytes < sizeof(*h->tcp) || (void *)(h->tcp + 1) > h->end)
 			return LB_REASON_BAD_HEADER;
-		if (p->tcp->doff < 5 || p->tcp->doff * 4 > p->l4_bytes)
+		if (h->tcp->doff < 5 || h->tcp->doff * 4 > p->l4_bytes)
 			return LB_REASON_BAD_HEADER;
-		sport = p->tcp->source;
-		dport = p->tcp->dest;
-		p->tcp_flags = ((__u8 *)p->tcp)[13];
-		p->tcp_seq = bpf_ntohl(p->tcp->seq);
-		p->tcp_ack = bpf_ntohl(p->tcp->ack_seq);
-		p->check = (__u16 *)&p->tcp->check;
+		sport = h->tcp->source;
+		dport = h->tcp->dest;
+		p->tcp_flags = ((__u8 *)h->tcp)[13];
+		p->tcp_header_bytes = h->tcp->doff * 4;
+		p->tcp_seq = bpf_ntohl(h->tcp->seq);
+		p->tcp_ack = bpf_ntohl(h->tcp->ack_seq);
+		h->check = (__u16 *)&h->tcp->check;
 	} else if (p->protocol == IPPROTO_UDP) {
 		__u32 udp_bytes;
 
-		if (p->l4_bytes < sizeof(*p->udp) || (void *)(p->udp + 1) > p->end)
+		if (p->l4_bytes < sizeof(*h->udp) || (void *)(h->udp + 1) > h->end)
 			return LB_REASON_BAD_HEADER;
-		udp_bytes = bpf_ntohs(p->udp->len);
-		if (udp_bytes < sizeof(*p->udp) || udp_bytes > p->l4_bytes)
+		udp_bytes = bpf_ntohs(h->udp->len);
+		if (udp_bytes < sizeof(*h->udp) || udp_bytes > p->l4_bytes)
 			return LB_REASON_BAD_HEADER;
 		/* What the checksum covers; IP may carry padding behind it. */
 		p->l4_bytes = udp_bytes;
-		sport = p->udp->source;
-		dport = p->udp->dest;
-		p->check = (__u16 *)&p->udp->check;
+		sport = h->udp->source;
+		dport = h->udp->dest;
+		h->check = (__u16 *)&h->udp->check;
 	} else {
 		return LB_REASON_NOT_TCP_UDP;
 	}
@@ -103,13 +113,14 @@ static __always_inline enum lb_reason parse_ports(struct packet *p, const bool v
 }
 
 /* frame_bytes: from the IP header to the packet's end, which for a GSO packet
- * lies far behind p->end. */
-static __always_inline enum lb_reason parse_ipv4(struct packet *p, __u32 frame_bytes)
+ * lies far behind h->end. */
+static __always_inline enum lb_reason parse_ipv4(struct packet *p, struct headers *h,
+						 __u32 frame_bytes)
 {
-	struct iphdr *ip = p->ip4;
+	struct iphdr *ip = h->ip4;
 	__u32 header_bytes;
 
-	if ((void *)(ip + 1) > p->end || ip->version != 4 || ip->ihl < 5)
+	if ((void *)(ip + 1) > h->end || ip->version != 4 || ip->ihl < 5)
 		return LB_REASON_BAD_HEADER;
 	header_bytes = ip->ihl * 4;
 	p->bytes = bpf_ntohs(ip->tot_len);
@@ -118,22 +129,25 @@ static __always_inline enum lb_reason parse_ipv4(struct packet *p, __u32 frame_b
 	if (ip->frag_off & bpf_htons(0x3fff)) /* more fragments, or an offset */
 		return LB_REASON_FRAGMENT;
 	p->protocol = ip->protocol;
-	p->l4 = p->l3 + header_bytes;
+	p->ttl = ip->ttl;
+	p->ip_check = ip->check;
+	h->l4 = h->l3 + header_bytes;
 	p->l4_bytes = p->bytes - header_bytes;
 	p->l4_offset = sizeof(struct ethhdr) + header_bytes;
 	p->tuple.v4.src = ip->saddr;
 	p->tuple.v4.dst = ip->daddr;
-	return parse_ports(p, false);
+	return parse_ports(p, h, false);
 }
 
-static __always_inline enum lb_reason parse_ipv6(struct packet *p, __u32 frame_bytes)
+static __always_inline enum lb_reason parse_ipv6(struct packet *p, struct headers *h,
+						 __u32 frame_bytes)
 {
-	struct ipv6hdr *ip = p->ip6;
+	struct ipv6hdr *ip = h->ip6;
 	__u32 offset = sizeof(*ip);
 	__u8 next;
 	int i;
 
-	if ((void *)(ip + 1) > p->end || ip->version != 6)
+	if ((void *)(ip + 1) > h->end || ip->version != 6)
 		return LB_REASON_BAD_HEADER;
 	p->bytes = sizeof(*ip) + bpf_ntohs(ip->payload_len);
 	if (p->bytes > frame_bytes)
@@ -150,9 +164,9 @@ static __always_inline enum lb_reason parse_ipv6(struct packet *p, __u32 frame_b
 			return LB_REASON_FRAGMENT;
 		if (next != NEXTHDR_HOP && next != NEXTHDR_ROUTING && next != NEXTHDR_DEST)
 			return LB_REASON_NOT_TCP_UDP;
-		extension = p->l3 + offset;
+		extension = h->l3 + offset;
 		/* Four bytes, for a routing header's segments left. */
-		if ((void *)extension + 4 > p->end)
+		if ((void *)extension + 4 > h->end)
 			return LB_REASON_BAD_HEADER;
 		/* The address we see isn't where the packet ends. */
 		if (next == NEXTHDR_ROUTING && ((__u8 *)extension)[3])
@@ -163,27 +177,28 @@ static __always_inline enum lb_reason parse_ipv6(struct packet *p, __u32 frame_b
 	if (offset > p->bytes)
 		return LB_REASON_BAD_HEADER;
 	p->protocol = next;
-	p->l4 = p->l3 + offset;
+	p->ttl = ip->hop_limit;
+	h->l4 = h->l3 + offset;
 	p->l4_bytes = p->bytes - offset;
 	p->l4_offset = sizeof(struct ethhdr) + offset;
 	__builtin_memcpy(p->tuple.v6.src, &ip->saddr, 16);
 	__builtin_memcpy(p->tuple.v6.dst, &ip->daddr, 16);
-	return parse_ports(p, true);
+	return parse_ports(p, h, true);
 }
 
 /* Ethernet frame of `protocol` (host order, ETH_P_IP or ETH_P_IPV6) between
  * data and end, whole length frame_bytes. */
-static __always_inline enum lb_reason parse_packet(struct packet *p, void *data, void *end,
-						   __u32 frame_bytes, const bool v6)
+static __always_inline enum lb_reason parse_packet(struct packet *p, struct headers *h, void *data,
+						   void *end, __u32 frame_bytes, const bool v6)
 {
 	__builtin_memset(p, 0, sizeof(*p));
-	p->eth = data;
-	p->l3 = data + sizeof(struct ethhdr);
-	p->end = end;
-	if (p->l3 > end || frame_bytes < sizeof(struct ethhdr))
+	h->eth = data;
+	h->l3 = data + sizeof(struct ethhdr);
+	h->end = end;
+	if (h->l3 > end || frame_bytes < sizeof(struct ethhdr))
 		return LB_REASON_BAD_HEADER;
 	frame_bytes -= sizeof(struct ethhdr);
-	return v6 ? parse_ipv6(p, frame_bytes) : parse_ipv4(p, frame_bytes);
+	return v6 ? parse_ipv6(p, h, frame_bytes) : parse_ipv4(p, h, frame_bytes);
 }
 
 #endif

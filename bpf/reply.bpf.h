@@ -6,9 +6,6 @@
 #ifndef REPLY_BPF_H
 #define REPLY_BPF_H
 
-#define AF_INET 2
-#define AF_INET6 10
-
 /* What a backend's packet tells of its side of the flow. */
 static __always_inline void reply_touch(const struct packet *p, struct lb_reply *reply)
 {
@@ -44,43 +41,28 @@ static __always_inline enum lb_reason reply_resolve(const struct packet *p, stru
 }
 
 /*
- * Find the way to the client and remember it for one tick.  The question is
- * asked as if the translated packet were to be forwarded, so rules by source
- * address hold.  A tick later it is asked anew, by whoever comes first: so a
- * route that changed counts within a second, also where lbd is dead.
+ * Find the way to the client and remember it for one tick.  A tick later it is
+ * asked anew, by whoever comes first: so a route that changed counts at once,
+ * also where lbd is dead.
  */
 static __always_inline enum lb_reason reply_route(struct __sk_buff *skb, const struct packet *p,
 						  struct lb_reply *reply, const bool v6)
 {
-	struct bpf_fib_lookup fib = {.ifindex = skb->ifindex};
 	__u32 now = flow_now_ticks();
-	long result;
+	struct forward_route route;
+	enum lb_reason reason;
 
 	if (reply->ifindex && reply->routed_ticks == now)
 		return 0;
-	if (v6) {
-		fib.family = AF_INET6;
-		__builtin_memcpy(fib.ipv6_src, reply->frontend, sizeof(fib.ipv6_src));
-		__builtin_memcpy(fib.ipv6_dst, p->tuple.v6.dst, sizeof(fib.ipv6_dst));
-	} else {
-		fib.family = AF_INET;
-		fib.ipv4_src = reply->frontend[0];
-		fib.ipv4_dst = p->tuple.v4.dst;
-	}
-	result = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
-	switch (result) {
-	case BPF_FIB_LKUP_RET_SUCCESS:
-	case BPF_FIB_LKUP_RET_NO_NEIGH: /* found out by bpf_redirect_neigh */
-		break;
-	default: /* unreachable, our own address, or forwarding is switched off */
-		return LB_REASON_NO_ROUTE;
-	}
-	reply->neighbour_family = fib.family;
-	if (fib.family == AF_INET6)
-		__builtin_memcpy(reply->neighbour, fib.ipv6_dst, sizeof(reply->neighbour));
-	else
-		reply->neighbour[0] = fib.ipv4_dst;
-	reply->ifindex = fib.ifindex;
+	reason = forward_find_route(skb, reply->frontend, v6 ? p->tuple.v6.dst : &p->tuple.v4.dst,
+				    &route, v6);
+	if (reason)
+		return reason;
+	reply->neighbour_family = route.family;
+	reply->neighbour[0] = route.neighbour[0];
+	if (route.family == AF_INET6)
+		__builtin_memcpy(reply->neighbour, route.neighbour, sizeof(reply->neighbour));
+	reply->ifindex = route.ifindex;
 	reply->routed_ticks = now;
 	return 0;
 }

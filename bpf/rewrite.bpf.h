@@ -14,15 +14,16 @@
 #define REWRITE_DESTINATION false
 
 /* addr: 1 or 4 words, in network order, as port. */
-static __always_inline void rewrite_xdp(struct packet *p, const __be32 *addr, __be16 port,
-					enum checksum_state state, const bool source, const bool v6)
+static __always_inline void rewrite_xdp(const struct packet *p, const struct headers *h,
+					const __be32 *addr, __be16 port, enum checksum_state state,
+					const bool source, const bool v6)
 {
-	__be32 *field = v6 ? (source ? (__be32 *)&p->ip6->saddr : (__be32 *)&p->ip6->daddr)
-			   : (source ? (__be32 *)&p->ip4->saddr : (__be32 *)&p->ip4->daddr);
+	__be32 *field = v6 ? (source ? (__be32 *)&h->ip6->saddr : (__be32 *)&h->ip6->daddr)
+			   : (source ? (__be32 *)&h->ip4->saddr : (__be32 *)&h->ip4->daddr);
 	/* Both transports begin with source and destination port. */
-	__be16 *port_field = (__be16 *)p->l4 + (source ? 0 : 1);
+	__be16 *port_field = (__be16 *)h->l4 + (source ? 0 : 1);
 	__u64 delta = checksum_delta_address(field, addr, v6);
-	__u16 *check = p->check;
+	__u16 *check = h->check;
 
 	if (state == CHECKSUM_PARTIAL) {
 		/* A plain sum, and without the ports. */
@@ -35,13 +36,13 @@ static __always_inline void rewrite_xdp(struct packet *p, const __be32 *addr, __
 
 	if (v6) {
 		__builtin_memcpy(field, addr, 16);
-		p->ip6->hop_limit--;
+		h->ip6->hop_limit--;
 	} else {
 		/* TTL is the first byte of its 16-bit word. */
 		delta += checksum_delta16(bpf_htons(0x0100), 0);
 		*field = *addr;
-		p->ip4->ttl--;
-		p->ip4->check = checksum_update(p->ip4->check, delta);
+		h->ip4->ttl--;
+		h->ip4->check = checksum_update(h->ip4->check, delta);
 	}
 	*port_field = port;
 }
@@ -56,8 +57,8 @@ struct rewrite_ip4 {
 };
 _Static_assert(sizeof(struct rewrite_ip4) == 12, "bytes 8 to 19 of an IPv4 header");
 
-/* Packet pointers are invalid afterwards. */
-static __always_inline enum lb_reason rewrite_skb(struct __sk_buff *skb, struct packet *p,
+/* struct headers is invalid afterwards. */
+static __always_inline enum lb_reason rewrite_skb(struct __sk_buff *skb, const struct packet *p,
 						  const __be32 *addr, __be16 port,
 						  const bool source, const bool v6)
 {
@@ -71,11 +72,11 @@ static __always_inline enum lb_reason rewrite_skb(struct __sk_buff *skb, struct 
 	long err;
 
 	if (v6) {
-		__be32 *field = source ? p->tuple.v6.src : p->tuple.v6.dst;
+		const __be32 *field = source ? p->tuple.v6.src : p->tuple.v6.dst;
 		__u32 at = sizeof(struct ethhdr) + (source ? offsetof(struct ipv6hdr, saddr)
 							   : offsetof(struct ipv6hdr, daddr));
-		__s64 diff = bpf_csum_diff(field, 16, (__be32 *)addr, 16, 0);
-		__u8 hop_limit = p->ip6->hop_limit - 1;
+		__s64 diff = bpf_csum_diff((__be32 *)field, 16, (__be32 *)addr, 16, 0);
+		__u8 hop_limit = p->ttl - 1;
 
 		/* The IPv6 flag (kernel 6.16, ead7f9b8de65) keeps the sum that a
 		 * device has made over the packet right; older kernels refuse it. */
@@ -92,14 +93,14 @@ static __always_inline enum lb_reason rewrite_skb(struct __sk_buff *skb, struct 
 						     &hop_limit, sizeof(hop_limit), 0);
 	} else {
 		struct rewrite_ip4 ip = {
-			.ttl = p->ip4->ttl - 1,
+			.ttl = p->ttl - 1,
 			.protocol = p->protocol,
 			.saddr = source ? *addr : p->tuple.v4.src,
 			.daddr = source ? p->tuple.v4.dst : *addr,
 		};
 		__be32 old = source ? p->tuple.v4.src : p->tuple.v4.dst;
 
-		ip.check = checksum_update(p->ip4->check,
+		ip.check = checksum_update(p->ip_check,
 					   checksum_delta32(old, *addr) +
 						   checksum_delta16(bpf_htons(0x0100), 0));
 		err = bpf_l4_csum_replace(skb, check_at, old, *addr,

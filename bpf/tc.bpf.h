@@ -10,7 +10,6 @@
 /* TC_ACT_UNSPEC, TCX_NEXT: to the next program and the kernel.  Never
  * TC_ACT_OK, which would end the chain. */
 #define TC_NEXT (-1)
-#define TC_ACT_SHOT 2
 
 /* Make the headers readable, wherever they lie in the socket buffer. */
 static __always_inline void tc_pull_headers(struct __sk_buff *skb)
@@ -24,66 +23,70 @@ static __always_inline void tc_pull_headers(struct __sk_buff *skb)
 static __always_inline enum lb_reason tc_parse(struct __sk_buff *skb, struct packet *p,
 					       const bool v6)
 {
-	return parse_packet(p, (void *)(long)skb->data, (void *)(long)skb->data_end, skb->len, v6);
+	struct headers h;
+
+	return parse_packet(p, &h, (void *)(long)skb->data, (void *)(long)skb->data_end, skb->len,
+			    v6);
 }
 
-static __always_inline enum lb_reason tc_forward(struct __sk_buff *skb, int *ret_action,
-						 const bool v6)
+static __always_inline enum lb_reason tc_forward(struct __sk_buff *skb, struct packet *p,
+						 int *ret_action, const bool v6)
 {
 	struct lb_frontend frontend;
 	struct lb_backend *backend;
 	struct lb_device *device;
 	enum lb_reason reason;
-	struct packet p;
 	__u32 id;
 
-	reason = tc_parse(skb, &p, v6);
+	reason = tc_parse(skb, p, v6);
 	if (reason)
 		return reason;
-	reason = frontend_find(&p, &frontend, v6);
+	reason = frontend_find(p, &frontend, v6);
 	if (reason)
 		return reason;
-	if ((v6 ? p.ip6->hop_limit : p.ip4->ttl) <= 1)
+	if (p->ttl <= 1)
 		return LB_REASON_TTL_EXPIRED;
-	reason = flow_resolve(&p, frontend.service, &id, &backend, v6);
+	reason = flow_resolve(p, frontend.service, &id, &backend, v6);
+	if (count_verdict(reason) == LB_VERDICT_REJECT)
+		return reject_send(skb, p, reason, v6);
 	if (reason)
 		return reason;
 	device = forward_device(*(volatile __u64 *)&backend->next_hop);
 	if (!device)
 		return LB_REASON_NO_ROUTE;
-	reason = rewrite_skb(skb, &p, backend->addr, backend->port, REWRITE_DESTINATION, v6);
+	reason = rewrite_skb(skb, p, backend->addr, backend->port, REWRITE_DESTINATION, v6);
 	if (reason)
 		return reason;
-	count_in(frontend.service, id, p.bytes);
+	count_in(frontend.service, id, p->bytes);
 	*ret_action = forward_neighbour(device->ifindex, v6 ? AF_INET6 : AF_INET, backend->addr);
 	return LB_REASON_FORWARDED;
 }
 
-static __always_inline enum lb_reason tc_undo(struct __sk_buff *skb, int *ret_action, const bool v6)
+static __always_inline enum lb_reason tc_undo(struct __sk_buff *skb, struct packet *p,
+					      int *ret_action, const bool v6)
 {
 	struct lb_backend *backend;
 	struct lb_reply *reply;
 	enum lb_reason reason;
-	struct packet p;
 
-	reason = tc_parse(skb, &p, v6);
+	reason = tc_parse(skb, p, v6);
 	if (reason)
 		return reason;
-	flow_hash(&p, v6);
-	reason = reply_resolve(&p, &reply, v6);
+	flow_hash(p, v6);
+	reason = reply_resolve(p, &reply, v6);
 	if (reason)
 		return reason;
-	if ((v6 ? p.ip6->hop_limit : p.ip4->ttl) <= 1)
+	if (p->ttl <= 1)
 		return LB_REASON_TTL_EXPIRED;
-	reason = reply_route(skb, &p, reply, v6);
+	reason = reply_route(skb, p, reply, v6);
 	if (reason)
 		return reason;
-	reason = rewrite_skb(skb, &p, reply->frontend, reply->port, REWRITE_SOURCE, v6);
+	reason = rewrite_skb(skb, p, reply->frontend, reply->port, REWRITE_SOURCE, v6);
 	if (reason)
 		return reason;
 	backend = backend_find(reply->backend);
 	if (backend)
-		count_out(backend->service, reply->backend, p.bytes);
+		count_out(backend->service, reply->backend, p->bytes);
 	*ret_action = forward_neighbour(reply->ifindex, reply->neighbour_family, reply->neighbour);
 	return LB_REASON_REPLIED;
 }
@@ -95,6 +98,8 @@ static __always_inline int tc_end(const struct __sk_buff *skb, enum lb_reason re
 	switch (count_verdict(reason)) {
 	case LB_VERDICT_SENT:
 		return action;
+	case LB_VERDICT_REJECT:
+		return TC_ACT_REDIRECT; /* reject_send() said where to */
 	case LB_VERDICT_DROP:
 		return TC_ACT_SHOT;
 	default:
@@ -107,15 +112,16 @@ int lb_tc_uplink(struct __sk_buff *skb)
 {
 	enum lb_reason reason = LB_REASON_NOT_IP;
 	int action = TC_NEXT;
+	struct packet p;
 
 	/* A frame with a VLAN tag belongs to the VLAN's device. */
 	if (skb->vlan_present)
 		return tc_end(skb, reason, action);
 	tc_pull_headers(skb);
 	if (skb->protocol == bpf_htons(ETH_P_IP))
-		reason = tc_forward(skb, &action, false);
+		reason = tc_forward(skb, &p, &action, false);
 	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
-		reason = tc_forward(skb, &action, true);
+		reason = tc_forward(skb, &p, &action, true);
 	return tc_end(skb, reason, action);
 }
 
@@ -124,14 +130,15 @@ int lb_tc_pod(struct __sk_buff *skb)
 {
 	enum lb_reason reason = LB_REASON_NOT_IP;
 	int action = TC_NEXT;
+	struct packet p;
 
 	if (skb->vlan_present)
 		return tc_end(skb, reason, action);
 	tc_pull_headers(skb);
 	if (skb->protocol == bpf_htons(ETH_P_IP))
-		reason = tc_undo(skb, &action, false);
+		reason = tc_undo(skb, &p, &action, false);
 	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
-		reason = tc_undo(skb, &action, true);
+		reason = tc_undo(skb, &p, &action, true);
 	return tc_end(skb, reason, action);
 }
 

@@ -10,7 +10,7 @@
 #define XDP_BPF_H
 
 static __always_inline enum lb_reason xdp_steer(struct xdp_md *ctx, struct packet *p,
-						int *ret_action, const bool v6)
+						struct headers *h, int *ret_action, const bool v6)
 {
 	struct lb_frontend frontend;
 	struct lb_backend *backend;
@@ -23,7 +23,7 @@ static __always_inline enum lb_reason xdp_steer(struct xdp_md *ctx, struct packe
 	reason = frontend_find(p, &frontend, v6);
 	if (reason)
 		return reason;
-	if ((v6 ? p->ip6->hop_limit : p->ip4->ttl) <= 1)
+	if (p->ttl <= 1)
 		return LB_REASON_TTL_EXPIRED;
 	reason = flow_resolve(p, frontend.service, &id, &backend, v6);
 	if (reason)
@@ -35,24 +35,24 @@ static __always_inline enum lb_reason xdp_steer(struct xdp_md *ctx, struct packe
 	 * most such are GSO packets: TC's matter. */
 	if (!device || !LB_NEXT_HOP_MAC(next_hop) || p->bytes > device->mtu)
 		return LB_REASON_LEFT_TO_TC;
-	checksum = checksum_state(ctx, p, *p->check, v6);
+	checksum = checksum_state(ctx, p, *h->check, v6);
 	if (checksum == CHECKSUM_UNDECIDABLE)
 		return LB_REASON_LEFT_TO_TC;
 
-	rewrite_xdp(p, backend->addr, backend->port, checksum, REWRITE_DESTINATION, v6);
-	forward_ethernet(p->eth, next_hop, device);
+	rewrite_xdp(p, h, backend->addr, backend->port, checksum, REWRITE_DESTINATION, v6);
+	forward_ethernet(h->eth, next_hop, device);
 	count_in(frontend.service, id, p->bytes);
 	*ret_action = bpf_redirect(device->ifindex, 0);
 	return LB_REASON_FORWARDED;
 }
 
 static __always_inline enum lb_reason xdp_receive(struct xdp_md *ctx, struct packet *p,
-						  int *ret_action, const bool v6)
+						  struct headers *h, int *ret_action, const bool v6)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	enum lb_reason reason = parse_packet(p, data, end, end - data, v6);
+	enum lb_reason reason = parse_packet(p, h, data, end, end - data, v6);
 
-	return reason ? reason : xdp_steer(ctx, p, ret_action, v6);
+	return reason ? reason : xdp_steer(ctx, p, h, ret_action, v6);
 }
 
 SEC("xdp")
@@ -62,16 +62,20 @@ int lb_xdp(struct xdp_md *ctx)
 	enum lb_reason reason = LB_REASON_BAD_HEADER;
 	struct ethhdr *eth = data;
 	int action = XDP_PASS;
+	struct headers h;
 	struct packet p;
 
 	if ((void *)(eth + 1) <= end) {
 		if (eth->h_proto == bpf_htons(ETH_P_IP))
-			reason = xdp_receive(ctx, &p, &action, false);
+			reason = xdp_receive(ctx, &p, &h, &action, false);
 		else if (eth->h_proto == bpf_htons(ETH_P_IPV6))
-			reason = xdp_receive(ctx, &p, &action, true);
+			reason = xdp_receive(ctx, &p, &h, &action, true);
 		else
 			reason = LB_REASON_NOT_IP;
 	}
+	/* Refusals are built by TC. */
+	if (count_verdict(reason) == LB_VERDICT_REJECT)
+		reason = LB_REASON_LEFT_TO_TC;
 	count_reason(reason, (void *)(eth + 1) <= end ? end - (void *)(eth + 1) : 0);
 	switch (count_verdict(reason)) {
 	case LB_VERDICT_SENT:

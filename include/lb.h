@@ -269,8 +269,9 @@ _Static_assert(sizeof(struct lb_reply) == 64, "ABI");
 	X(LEFT_TO_TC, "left_to_tc", PASS, "what XDP can't do: TC does it next") \
 	X(BAD_HEADER, "bad_header", PASS, "lengths that lie: left to the kernel") \
 	/* refusals */ \
-	X(NO_ENDPOINT, "no_endpoint", DROP, "the service has no usable backend") \
-	X(BACKEND_GONE, "backend_gone", DROP, "mid-flow TCP, and its backend is gone") \
+	X(NO_ENDPOINT, "no_endpoint", REJECT, "the service has no usable backend") \
+	X(BACKEND_GONE, "backend_gone", REJECT, "mid-flow TCP, and its backend is gone") \
+	X(REJECT_SILENT, "reject_silent", DROP, "refused like these, but a RST, or over the rate") \
 	X(REPLY_COLLISION, "reply_collision", DROP, \
 	  "the backends tried know this client port by another frontend") \
 	X(NO_ROUTE, "no_route", DROP, "the kernel has no route for the packet") \
@@ -280,9 +281,10 @@ _Static_assert(sizeof(struct lb_reply) == 64, "ABI");
 	X(REWRITE_FAILED, "rewrite_failed", DROP, "a helper refused to change the packet")
 
 enum lb_verdict {
-	LB_VERDICT_PASS, /* to the next program and the kernel, untouched */
-	LB_VERDICT_SENT, /* rewritten and sent on */
-	LB_VERDICT_DROP,
+	LB_VERDICT_PASS,   /* to the next program and the kernel, untouched */
+	LB_VERDICT_SENT,   /* rewritten and sent on */
+	LB_VERDICT_DROP,   /* in silence */
+	LB_VERDICT_REJECT, /* answered with RST or port unreachable */
 };
 
 enum lb_reason {
@@ -298,6 +300,14 @@ struct lb_reason_counter {
 	__u64 bytes; /* from the IP header on */
 };
 _Static_assert(sizeof(struct lb_reason_counter) == 16, "ABI");
+
+/* Value of reject_tokens (per CPU), one entry: how many refusals may still be
+ * answered. */
+struct lb_tokens {
+	__u64 refilled_ns; /* CLOCK_MONOTONIC */
+	__u64 tokens;
+};
+_Static_assert(sizeof(struct lb_tokens) == 16, "ABI");
 
 /* Value of service_counters and backend_counters (per CPU), by id.  Bytes
  * count from the IP header on; a GSO packet counts as one. */

@@ -126,13 +126,13 @@ static void a_freed_backend_refuses_connections_and_repicks_the_rest(void **stat
 	backend.generation++;
 	world_backend_set(world, 1, &backend);
 	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_ACK), NONE);
-	assert_int_equal(world_count(world, LB_REASON_BACKEND_GONE), 1);
+	assert_int_equal(world_count(world, LB_REASON_LEFT_TO_TC), 1);
 	assert_int_equal(send_from(world, false, IPPROTO_UDP, 4000, 0), 2);
 	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_SYN), 2);
 	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_ACK), 2);
 	backend_state(world, 1, LB_BACKEND_FREE);
 	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4001, TCP_ACK), NONE);
-	assert_int_equal(world_count(world, LB_REASON_BACKEND_GONE), 2);
+	assert_int_equal(world_count(world, LB_REASON_LEFT_TO_TC), 2);
 	world_close(world);
 }
 

@@ -280,25 +280,6 @@ static void xdp_leaves_to_tc_what_it_cannot_do(void **state)
 	world_close(world);
 }
 
-static void no_endpoint_is_refused_and_counted(void **state)
-{
-	struct world *world = world_open();
-	struct frame in, out;
-
-	(void)state;
-	world_web(world, 1);
-	world_ring_clear(world, 1);
-	frame_build(&in, &(struct frame_spec){.src = CLIENT4,
-					      .dst = "10.96.0.1",
-					      .sport = 4000,
-					      .dport = 80,
-					      .tcp_flags = TCP_SYN});
-	assert_int_equal(world_run(world, WORLD_XDP, &in, &out), 1 /* XDP_DROP */);
-	assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in, &out), WORLD_TC_SHOT);
-	assert_int_equal(world_count(world, LB_REASON_NO_ENDPOINT), 2);
-	world_close(world);
-}
-
 static void packets_and_bytes_are_counted(void **state)
 {
 	struct world *world = world_open();
@@ -338,7 +319,6 @@ int main(void)
 		cmocka_unit_test(every_checksum_value_is_right),
 		cmocka_unit_test(partial_checksums_are_recognised_at_every_length),
 		cmocka_unit_test(xdp_leaves_to_tc_what_it_cannot_do),
-		cmocka_unit_test(no_endpoint_is_refused_and_counted),
 		cmocka_unit_test(packets_and_bytes_are_counted),
 	};
 
