@@ -11,19 +11,19 @@ B          ?= build
 
 # All that is needed to build and test, by Debian's names.
 PACKAGES := gcc make pkg-config clang llvm libbpf-dev libxdp-dev libmnl-dev libuv1-dev \
-	libcurl4-openssl-dev libjansson-dev libyaml-dev libmicrohttpd-dev libcmocka-dev \
-	bpftool iproute2 nftables curl iperf3 jq util-linux procps clang-format
+	libcurl4-openssl-dev libjansson-dev libyajl-dev libyaml-dev libmicrohttpd-dev libcmocka-dev \
+	bpftool iproute2 nftables curl iperf3 jq socat util-linux procps clang-format
 
 CPPFLAGS += -D_GNU_SOURCE -DLB_VERSION='"$(VERSION)"' -Iinclude -Iuser/lib -Iuser/lbd -I$B
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
-BPFFLAGS := -O2 -g -target bpf -D__TARGET_ARCH_$(ARCH) -mcpu=v3 -I. -Iinclude -Ibpf -Wall -Wextra -Wno-unused-function
+BPFFLAGS := -O2 -g -fno-strict-aliasing -target bpf -D__TARGET_ARCH_$(ARCH) -mcpu=v3 -I. -Iinclude -Ibpf -Wall -Wextra -Wno-unused-function
 ifdef WERROR
 CFLAGS   += -Werror
 BPFFLAGS += -Werror
 endif
 LBD_LIBS     := -lbpf -lmnl -luv -ljansson -lyaml -lmicrohttpd
-LBCTL_LIBS   := -lbpf -lcurl -ljansson -lyaml
+LBCTL_LIBS   := -lbpf -lcurl -lyajl -lyaml
 REPLICA_LIBS := -lmicrohttpd -ljansson
 TEST_LIBS    := -lcmocka
 

@@ -35,19 +35,6 @@ static __always_inline __u64 checksum_delta16(__be16 from, __be16 to)
 	return (__u64)(__u16)~from + to;
 }
 
-static __always_inline __u64 checksum_delta_address(const __be32 *from, const __be32 *to,
-						    const bool v6)
-{
-	__u64 delta = checksum_delta32(from[0], to[0]);
-
-	if (v6) {
-		delta += checksum_delta32(from[1], to[1]);
-		delta += checksum_delta32(from[2], to[2]);
-		delta += checksum_delta32(from[3], to[3]);
-	}
-	return delta;
-}
-
 /* RFC 1624: HC' = ~(~HC + delta). */
 static __always_inline __u16 checksum_update(__u16 check, __u64 delta)
 {

@@ -10,6 +10,9 @@
 #ifndef FLOW_BPF_H
 #define FLOW_BPF_H
 
+/* No flow has a say: not a reason, the caller goes on. */
+#define FLOW_NONE LB_REASON_MAX
+
 static __always_inline __u32 flow_now_ticks(void)
 {
 	return bpf_ktime_get_coarse_ns() >> LB_TICK_SHIFT;
@@ -40,22 +43,66 @@ static __always_inline void flow_hash(struct packet *p, const bool v6)
 		     : hash_tuple4(&p->tuple.v4, config_hash_seed);
 }
 
-/* Key of replies for what the backend will answer to p. */
+/* What a flow comes to. */
+struct flow_target {
+	struct lb_backend *backend;
+	__u32 id;	  /* the backend's */
+	__be16 snat_port; /* as in lb_flow */
+};
+
+/* Word by word: a copy by memcpy would lose volatile, and clang would take the
+ * initial value for the one that lbd sets. */
+static __always_inline void flow_node_address6(__be32 ret[4])
+{
+	ret[0] = config_node_address6[0];
+	ret[1] = config_node_address6[1];
+	ret[2] = config_node_address6[2];
+	ret[3] = config_node_address6[3];
+}
+
+/* The tuple that the backend is to see. */
+static __always_inline void flow_target_tuple(const struct packet *p,
+					      const struct lb_backend *backend, __be16 snat_port,
+					      union tuple *ret, const bool v6)
+{
+	*ret = p->tuple;
+	if (v6) {
+		__builtin_memcpy(ret->v6.dst, backend->addr, sizeof(ret->v6.dst));
+		ret->v6.dport = backend->port;
+		if (snat_port) {
+			flow_node_address6(ret->v6.src);
+			ret->v6.sport = snat_port;
+		}
+	} else {
+		ret->v4.dst = backend->addr[0];
+		ret->v4.dport = backend->port;
+		if (snat_port) {
+			ret->v4.src = config_node_address4;
+			ret->v4.sport = snat_port;
+		}
+	}
+}
+
+/* Key of replies for what the backend will answer to p: what it sees, the
+ * other way round. */
 static __always_inline void flow_reply_key(const struct packet *p, const struct lb_backend *backend,
-					   union tuple *ret, const bool v6)
+					   __be16 snat_port, union tuple *ret, const bool v6)
 {
 	__builtin_memset(ret, 0, sizeof(*ret));
 	if (v6) {
 		__builtin_memcpy(ret->v6.src, backend->addr, sizeof(ret->v6.src));
-		__builtin_memcpy(ret->v6.dst, p->tuple.v6.src, sizeof(ret->v6.dst));
+		if (snat_port)
+			flow_node_address6(ret->v6.dst);
+		else
+			__builtin_memcpy(ret->v6.dst, p->tuple.v6.src, sizeof(ret->v6.dst));
 		ret->v6.sport = backend->port;
-		ret->v6.dport = p->tuple.v6.sport;
+		ret->v6.dport = snat_port ?: p->tuple.v6.sport;
 		ret->v6.protocol = p->protocol;
 	} else {
 		ret->v4.src = backend->addr[0];
-		ret->v4.dst = p->tuple.v4.src;
+		ret->v4.dst = snat_port ? config_node_address4 : p->tuple.v4.src;
 		ret->v4.sport = backend->port;
-		ret->v4.dport = p->tuple.v4.sport;
+		ret->v4.dport = snat_port ?: p->tuple.v4.sport;
 		ret->v4.protocol = p->protocol;
 	}
 }
@@ -80,54 +127,74 @@ static __always_inline void flow_touch(const struct packet *p, struct lb_flow *f
 		flow->state = state;
 }
 
+/* The state that the backend's packets have given the flow's reverse entry, and
+ * how long ago the last one was: seldom asked, so functions of their own. */
+__noinline int flow_reply_state(const struct packet *p, __u32 backend_id, __u16 snat_port, bool v6)
+{
+	struct lb_backend *backend = backend_find(backend_id);
+	struct lb_reply *reply;
+	union tuple key;
+
+	if (!p || !backend)
+		return LB_FLOW_NEW;
+	flow_reply_key(p, backend, snat_port, &key, v6);
+	reply = reply_find(&key, v6) ?: reply_find_new(&key, v6);
+	return reply ? reply->state : LB_FLOW_NEW;
+}
+
+__noinline int flow_reply_age_ticks(const struct packet *p, __u32 backend_id, __u16 snat_port,
+				    bool v6)
+{
+	struct lb_backend *backend = backend_find(backend_id);
+	struct lb_reply *reply;
+	union tuple key;
+
+	if (!p || !backend)
+		return 0x7fffffff;
+	flow_reply_key(p, backend, snat_port, &key, v6);
+	reply = reply_find(&key, v6) ?: reply_find_new(&key, v6);
+	return reply ? flow_now_ticks() - reply->seen_ticks : 0x7fffffff;
+}
+
 /* No packet for too long, in neither direction?  The reverse entry is asked
  * only when the forward one is old. */
 static __always_inline bool flow_is_expired(const struct packet *p, const struct lb_flow *flow,
 					    __u32 now, const bool v6)
 {
 	__u32 timeout = flow_timeout_ticks(p->protocol, flow->state);
-	struct lb_backend *backend;
-	struct lb_reply *reply;
-	union tuple key;
 
-	if (now - flow->seen_ticks <= timeout)
-		return false;
-	backend = backend_find(LB_FLOW_BACKEND_ID(flow->backend));
-	if (!backend)
-		return true;
-	flow_reply_key(p, backend, &key, v6);
-	reply = reply_find(&key, v6);
-	return !reply || now - reply->seen_ticks > timeout;
+	return now - flow->seen_ticks > timeout &&
+	       (__u32)flow_reply_age_ticks(p, LB_FLOW_BACKEND_ID(flow->backend), flow->snat_port,
+					   v6) > timeout;
 }
 
 /*
- * The backend of a flow that is known.  LB_REASON_NO_FLOW where the entry has
+ * The backend of a flow that is known.  FLOW_NONE where the entry has
  * no say: it is stale, it is another key's by now, or its backend is gone and
  * nothing is lost by a new one.  LB_REASON_BACKEND_GONE where a connection is
  * lost.
  */
 static __always_inline enum lb_reason flow_hit(const struct packet *p, struct lb_flow *flow,
-					       __u32 service, __u32 now, __u32 *ret_id,
-					       struct lb_backend **ret_backend, const bool v6)
+					       __u32 service, __u32 now, struct flow_target *ret,
+					       const bool v6)
 {
 	__u64 word = *(volatile __u64 *)&flow->backend;
 	struct lb_backend *backend;
 
 	if (LB_FLOW_TAG(word) != hash_tag(p->hash) || flow_is_expired(p, flow, now, v6))
-		return LB_REASON_NO_FLOW;
+		return FLOW_NONE;
 	if (flow->state == LB_FLOW_CLOSING && flow_is_syn(p))
-		return LB_REASON_NO_FLOW; /* the client uses the port again */
+		return FLOW_NONE; /* the client uses the port again */
 
 	backend = backend_find(LB_FLOW_BACKEND_ID(word));
 	if (!backend || backend->generation != LB_FLOW_GENERATION(word) ||
 	    backend->state == LB_BACKEND_FREE)
-		return flow_may_repick(p) ? LB_REASON_NO_FLOW : LB_REASON_BACKEND_GONE;
+		return flow_may_repick(p) ? FLOW_NONE : LB_REASON_BACKEND_GONE;
 	if ((backend->state == LB_BACKEND_GONE || backend->service != service) &&
 	    flow_may_repick(p))
-		return LB_REASON_NO_FLOW;
+		return FLOW_NONE;
 
-	*ret_id = LB_FLOW_BACKEND_ID(word);
-	*ret_backend = backend;
+	*ret = (struct flow_target){backend, LB_FLOW_BACKEND_ID(word), flow->snat_port};
 	return 0;
 }
 

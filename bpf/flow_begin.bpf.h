@@ -9,94 +9,129 @@
 #ifndef FLOW_BEGIN_BPF_H
 #define FLOW_BEGIN_BPF_H
 
-/* Slots tried for a new flow whose reply tuple another frontend's flow has. */
-#define FLOW_PICK_ATTEMPTS 4
+/* Ports tried for a flow whose source must be the node's address. */
+#define FLOW_SNAT_ATTEMPTS 16
 
 static __always_inline bool flow_same_address(const __be32 a[4], const __be32 b[4])
 {
 	return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));
 }
 
-/* Does another frontend's flow live behind this reverse entry? */
+/* Does another flow live behind this reverse entry? */
 static __always_inline bool flow_collides(const struct lb_reply *old, const struct lb_reply *reply,
 					  __u8 protocol, __u32 now)
 {
-	return (old->port != reply->port || !flow_same_address(old->frontend, reply->frontend)) &&
+	return (old->port != reply->port || old->client_port != reply->client_port ||
+		!flow_same_address(old->frontend, reply->frontend) ||
+		!flow_same_address(old->client, reply->client)) &&
 	       now - old->seen_ticks <= flow_timeout_ticks(protocol, old->state);
 }
 
-/*
- * Write the reverse entry of a new flow.  LB_REASON_REPLY_COLLISION where the
- * same client port talks to the same backend through another frontend: the
- * backend couldn't tell the two apart, and neither could we.
- */
-static __always_inline enum lb_reason flow_store_reply(const struct packet *p, __u32 backend_id,
-						       const struct lb_backend *backend, __u32 now,
-						       bool v6)
+/* Write the reverse entry of a new flow, if no other flow has its key.  Returns
+ * 0, LB_REASON_NO_SNAT_PORT (the key is taken) or LB_REASON_FLOW_NOT_STORED. */
+static __always_inline enum lb_reason
+flow_store_reply(const struct packet *p, const struct flow_target *target, __u32 now, bool v6)
 {
-	struct lb_reply reply = {.backend = backend_id, .seen_ticks = now}, *old;
+	struct lb_reply reply = {.backend = target->id, .seen_ticks = now}, *old;
 	union tuple key;
 
-	flow_reply_key(p, backend, &key, v6);
+	flow_reply_key(p, target->backend, target->snat_port, &key, v6);
 	if (v6) {
 		__builtin_memcpy(reply.frontend, p->tuple.v6.dst, sizeof(reply.frontend));
+		__builtin_memcpy(reply.client, p->tuple.v6.src, sizeof(reply.client));
 		reply.port = p->tuple.v6.dport;
+		reply.client_port = p->tuple.v6.sport;
 	} else {
 		reply.frontend[0] = p->tuple.v4.dst;
+		reply.client[0] = p->tuple.v4.src;
 		reply.port = p->tuple.v4.dport;
+		reply.client_port = p->tuple.v4.sport;
 	}
 	reply.tag = flow_tag(&key, v6);
 
 	old = reply_find(&key, v6);
 	if (old) {
 		if (flow_collides(old, &reply, p->protocol, now))
-			return LB_REASON_REPLY_COLLISION;
+			return LB_REASON_NO_SNAT_PORT;
 		/* Of an ended flow: it would hide the new entry. */
 		reply_delete(&key, v6);
 	}
 	old = reply_find_new(&key, v6);
 	if (old && flow_collides(old, &reply, p->protocol, now))
-		return LB_REASON_REPLY_COLLISION;
+		return LB_REASON_NO_SNAT_PORT;
 	return reply_store_new(&key, &reply, v6) ? LB_REASON_FLOW_NOT_STORED : 0;
 }
 
-/*
- * A new flow: pick a backend whose replies can be told from other flows', and
- * store both entries.  first_attempt is the pick's to begin with.
- */
-__noinline int flow_begin(const struct packet *p, __u32 service, __u32 first_attempt, bool v6,
-			  __u32 *ret_id)
+/* Would the backend answer past us?  It would if it saw its own address as the
+ * client's (a pod that reaches itself through a service). */
+static __always_inline bool flow_is_hairpin(const struct packet *p,
+					    const struct lb_backend *backend, bool v6)
 {
-	__u32 now = flow_now_ticks(), id = 0, attempt;
-	struct lb_flow flow = {.seen_ticks = now, .attempt = first_attempt};
-	enum lb_reason reason = LB_REASON_NONE;
-	struct lb_backend *backend = NULL;
+	return v6 ? flow_same_address(p->tuple.v6.src, backend->addr)
+		  : p->tuple.v4.src == backend->addr[0];
+}
 
-	if (!p || !ret_id)
+static __always_inline bool flow_node_address_known(bool v6)
+{
+	return v6 ? config_node_address6[0] | config_node_address6[1] | config_node_address6[2] |
+			       config_node_address6[3]
+		  : config_node_address4;
+}
+
+/* The port of the node's address that a flow tries at an attempt from 1 up. */
+static __always_inline __be16 flow_snat_candidate(const struct packet *p, __u32 attempt)
+{
+	__u32 offset = hash_slot(p->hash, config_snat_ports) + attempt;
+
+	if (offset >= config_snat_ports)
+		offset -= config_snat_ports;
+	return bpf_htons(config_snat_port_first + offset);
+}
+
+/*
+ * A new flow: pick a backend and store both entries.  attempt is the pick's.
+ *
+ * The backend sees the client's own address, unless it couldn't tell this flow
+ * from another then: one client port may talk to two frontends of one backend.
+ */
+__noinline int flow_begin(const struct packet *p, __u32 service, __u32 attempt, bool v6)
+{
+	__u32 now = flow_now_ticks();
+	struct lb_flow flow = {.seen_ticks = now, .attempt = attempt};
+	struct flow_target target = {};
+	enum lb_reason reason;
+	__u32 i;
+
+	if (!p)
 		return LB_REASON_FLOW_NOT_STORED; /* for the verifier: never */
 	/* Mid-flow TCP without an entry: we are told late. */
 	if (p->protocol == IPPROTO_TCP && !flow_is_syn(p))
 		flow.state = LB_FLOW_ESTABLISHED;
+	reason = pick_backend(service, p->hash, attempt, &target.id);
+	if (reason)
+		return reason;
+	target.backend = backend_find(target.id);
+	if (!target.backend || target.backend->state == LB_BACKEND_FREE)
+		return LB_REASON_SLOT_INVALID;
+	/* Attempt 0 keeps the client's own address. */
+	reason = LB_REASON_NO_SNAT_PORT;
 #pragma clang loop unroll(disable)
-	for (attempt = 0; attempt < FLOW_PICK_ATTEMPTS; attempt++) {
-		reason = pick_backend(service, p->hash, first_attempt + attempt, &id);
-		if (reason)
-			return reason;
-		backend = backend_find(id);
-		if (!backend || backend->state == LB_BACKEND_FREE)
-			return LB_REASON_SLOT_INVALID;
-		reason = flow_store_reply(p, id, backend, now, v6);
-		if (reason != LB_REASON_REPLY_COLLISION)
+	for (i = flow_is_hairpin(p, target.backend, v6); i <= FLOW_SNAT_ATTEMPTS; i++) {
+		if (i && !flow_node_address_known(v6))
+			break;
+		target.snat_port = i ? flow_snat_candidate(p, i) : 0;
+		reason = flow_store_reply(p, &target, now, v6);
+		if (reason != LB_REASON_NO_SNAT_PORT)
 			break;
 	}
 	if (reason)
 		return reason;
 
-	flow.backend = LB_FLOW_BACKEND(id, backend->generation, hash_tag(p->hash));
+	flow.backend = LB_FLOW_BACKEND(target.id, target.backend->generation, hash_tag(p->hash));
+	flow.snat_port = target.snat_port;
 	if (flow_store_new(&p->tuple, &flow, BPF_ANY, v6))
 		return LB_REASON_FLOW_NOT_STORED;
-	*ret_id = id;
-	count_connection(service, id);
+	count_connection(service, target.id);
 	return 0;
 }
 
@@ -118,7 +153,7 @@ __noinline int flow_promote(const struct packet *p, const struct lb_flow *flow, 
 		return 0; /* for the verifier: never */
 	if (flow_is_syn(p) || flow->state == LB_FLOW_CLOSING)
 		return 0;
-	flow_reply_key(p, backend, &key, v6);
+	flow_reply_key(p, backend, flow->snat_port, &key, v6);
 	old = reply_find_new(&key, v6);
 	if (!old || old->state == LB_FLOW_NEW)
 		return 0;
@@ -144,61 +179,55 @@ __noinline int flow_promote(const struct packet *p, const struct lb_flow *flow, 
 /* A SYN sent again, unanswered for long enough: its backend may be dead before
  * anyone has noticed. */
 static __always_inline bool flow_is_unanswered(const struct packet *p, const struct lb_flow *flow,
-					       const struct lb_backend *backend, __u32 now,
-					       const bool v6)
+					       __u32 now, const bool v6)
 {
-	struct lb_reply *reply;
-	union tuple key;
-
-	if (!flow_is_syn(p) || flow->state != LB_FLOW_NEW ||
-	    now - flow->seen_ticks < FLOW_UNANSWERED_TICKS)
-		return false;
-	flow_reply_key(p, backend, &key, v6);
-	reply = reply_find_new(&key, v6);
-	return !reply || reply->state == LB_FLOW_NEW;
+	return flow_is_syn(p) && flow->state == LB_FLOW_NEW &&
+	       now - flow->seen_ticks >= FLOW_UNANSWERED_TICKS &&
+	       flow_reply_state(p, LB_FLOW_BACKEND_ID(flow->backend), flow->snat_port, v6) ==
+		       LB_FLOW_NEW;
 }
 
 /* Steps 3 and 4 for a packet of a client. */
-static __always_inline enum lb_reason flow_resolve(struct packet *p, __u32 service, __u32 *ret_id,
-						   struct lb_backend **ret_backend, const bool v6)
+static __always_inline enum lb_reason flow_resolve(struct packet *p, __u32 service,
+						   struct flow_target *ret, const bool v6)
 {
-	enum lb_reason reason = LB_REASON_NO_FLOW;
+	enum lb_reason reason = FLOW_NONE;
 	__u32 now = flow_now_ticks(), attempt = 0;
 	struct lb_flow *flow;
 
 	flow_hash(p, v6);
 	flow = flow_find(&p->tuple, v6);
 	if (flow) {
-		reason = flow_hit(p, flow, service, now, ret_id, ret_backend, v6);
+		reason = flow_hit(p, flow, service, now, ret, v6);
 		if (!reason)
 			flow_touch(p, flow, now);
-		if (reason != LB_REASON_NO_FLOW)
+		if (reason != FLOW_NONE)
 			return reason;
 		flow_delete(&p->tuple, v6); /* it would hide the new one */
 	}
 
 	flow = flow_find_new(&p->tuple, v6);
 	if (flow) {
-		reason = flow_hit(p, flow, service, now, ret_id, ret_backend, v6);
-		if (!reason && flow_is_unanswered(p, flow, *ret_backend, now, v6)) {
-			reason = LB_REASON_NO_FLOW;
+		reason = flow_hit(p, flow, service, now, ret, v6);
+		if (!reason && flow_is_unanswered(p, flow, now, v6)) {
+			reason = FLOW_NONE;
 			attempt = flow->attempt + 1;
 		} else if (!reason) {
-			flow_promote(p, flow, *ret_id, v6);
+			flow_promote(p, flow, ret->id, v6);
 			/* A SYN's own clock runs from the first one sent to
 			 * this backend. */
 			if (flow->state != LB_FLOW_NEW || !flow_is_syn(p))
 				flow_touch(p, flow, now);
 		}
-		if (reason != LB_REASON_NO_FLOW)
+		if (reason != FLOW_NONE)
 			return reason;
 	}
 
-	reason = flow_begin(p, service, attempt, v6, ret_id);
+	reason = flow_begin(p, service, attempt, v6);
 	if (reason)
 		return reason;
-	*ret_backend = backend_find(*ret_id);
-	return *ret_backend ? 0 : LB_REASON_SLOT_INVALID;
+	flow = flow_find_new(&p->tuple, v6);
+	return flow ? flow_hit(p, flow, service, now, ret, v6) : LB_REASON_FLOW_NOT_STORED;
 }
 
 #endif

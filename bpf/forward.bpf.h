@@ -11,31 +11,32 @@
 #define AF_INET 2
 #define AF_INET6 10
 
-/* The kernel's answer to "where does this packet leave?". */
+/* A question to the kernel's routing table, and its answer. */
 struct forward_route {
-	__u32 ifindex;
-	__u32 family; /* the neighbour's: a gateway's may differ from the packet's */
-	__be32 neighbour[4];
+	__be32 src[4], dst[4]; /* IPv4: the first word */
+	__u32 ifindex;	       /* where it leaves */
+	__u32 family;	       /* the neighbour's: a gateway's may differ from the packet's */
+	__be32 neighbour[4];   /* the gateway, or dst itself */
 };
 
 /*
- * Ask the routing table, as if a packet from src to dst had come in by skb's
- * device and were to be forwarded: so rules by source address hold.
+ * Ask as if a packet from src to dst had come in by skb's device and were to
+ * be forwarded: so rules by source address hold.  0 or LB_REASON_NO_ROUTE.
  */
-static __always_inline enum lb_reason forward_find_route(struct __sk_buff *skb, const __be32 *src,
-							 const __be32 *dst,
-							 struct forward_route *ret, const bool v6)
+__noinline int forward_find_route(struct __sk_buff *skb, struct forward_route *route, bool v6)
 {
 	struct bpf_fib_lookup fib = {.ifindex = skb->ifindex};
 
+	if (!route)
+		return LB_REASON_NO_ROUTE; /* for the verifier: never */
 	if (v6) {
 		fib.family = AF_INET6;
-		__builtin_memcpy(fib.ipv6_src, src, sizeof(fib.ipv6_src));
-		__builtin_memcpy(fib.ipv6_dst, dst, sizeof(fib.ipv6_dst));
+		__builtin_memcpy(fib.ipv6_src, route->src, sizeof(fib.ipv6_src));
+		__builtin_memcpy(fib.ipv6_dst, route->dst, sizeof(fib.ipv6_dst));
 	} else {
 		fib.family = AF_INET;
-		fib.ipv4_src = src[0];
-		fib.ipv4_dst = dst[0];
+		fib.ipv4_src = route->src[0];
+		fib.ipv4_dst = route->dst[0];
 	}
 	switch (bpf_fib_lookup(skb, &fib, sizeof(fib), 0)) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
@@ -44,12 +45,10 @@ static __always_inline enum lb_reason forward_find_route(struct __sk_buff *skb, 
 	default: /* unreachable, our own address, or forwarding is switched off */
 		return LB_REASON_NO_ROUTE;
 	}
-	ret->ifindex = fib.ifindex;
-	ret->family = fib.family;
-	if (fib.family == AF_INET6)
-		__builtin_memcpy(ret->neighbour, fib.ipv6_dst, sizeof(ret->neighbour));
-	else
-		ret->neighbour[0] = fib.ipv4_dst;
+	route->ifindex = fib.ifindex;
+	route->family = fib.family;
+	/* The whole union: an IPv4 address is its first word. */
+	__builtin_memcpy(route->neighbour, fib.ipv6_dst, sizeof(route->neighbour));
 	return 0;
 }
 

@@ -215,8 +215,14 @@ __noinline int reject_send(struct __sk_buff *skb, const struct packet *p, int re
 		return LB_REASON_REWRITE_FAILED; /* for the verifier: never */
 	if (p->tcp_flags & TCP_FLAG_RST)
 		return LB_REASON_REJECT_SILENT;
-	failed = forward_find_route(skb, v6 ? p->tuple.v6.dst : &p->tuple.v4.dst,
-				    v6 ? p->tuple.v6.src : &p->tuple.v4.src, &route, v6);
+	if (v6) {
+		__builtin_memcpy(route.src, p->tuple.v6.dst, sizeof(route.src));
+		__builtin_memcpy(route.dst, p->tuple.v6.src, sizeof(route.dst));
+	} else {
+		route.src[0] = p->tuple.v4.dst;
+		route.dst[0] = p->tuple.v4.src;
+	}
+	failed = forward_find_route(skb, &route, v6);
 	if (failed)
 		return failed;
 	if (!reject_allowed())

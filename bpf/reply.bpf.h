@@ -34,7 +34,7 @@ static __always_inline enum lb_reason reply_resolve(const struct packet *p, stru
 	if (!reply)
 		reply = reply_find_new(&p->tuple, v6);
 	if (!reply || reply->tag != hash_tag(p->hash))
-		return LB_REASON_NO_FLOW;
+		return FLOW_NONE;
 	reply_touch(p, reply);
 	*ret = reply;
 	return 0;
@@ -45,26 +45,43 @@ static __always_inline enum lb_reason reply_resolve(const struct packet *p, stru
  * asked anew, by whoever comes first: so a route that changed counts at once,
  * also where lbd is dead.
  */
-static __always_inline enum lb_reason reply_route(struct __sk_buff *skb, const struct packet *p,
-						  struct lb_reply *reply, const bool v6)
+static __always_inline enum lb_reason reply_route(struct __sk_buff *skb, struct lb_reply *reply,
+						  const bool v6)
 {
+	struct forward_route route = {};
 	__u32 now = flow_now_ticks();
-	struct forward_route route;
 	enum lb_reason reason;
 
 	if (reply->ifindex && reply->routed_ticks == now)
 		return 0;
-	reason = forward_find_route(skb, reply->frontend, v6 ? p->tuple.v6.dst : &p->tuple.v4.dst,
-				    &route, v6);
+	__builtin_memcpy(route.src, reply->frontend, sizeof(route.src));
+	__builtin_memcpy(route.dst, reply->client, sizeof(route.dst));
+	reason = forward_find_route(skb, &route, v6);
 	if (reason)
 		return reason;
+	__builtin_memcpy(reply->neighbour, route.neighbour, sizeof(reply->neighbour));
 	reply->neighbour_family = route.family;
-	reply->neighbour[0] = route.neighbour[0];
-	if (route.family == AF_INET6)
-		__builtin_memcpy(reply->neighbour, route.neighbour, sizeof(reply->neighbour));
 	reply->ifindex = route.ifindex;
 	reply->routed_ticks = now;
 	return 0;
+}
+
+/* The tuple that the client is to see. */
+static __always_inline void reply_target_tuple(const struct packet *p, const struct lb_reply *reply,
+					       union tuple *ret, const bool v6)
+{
+	*ret = p->tuple;
+	if (v6) {
+		__builtin_memcpy(ret->v6.src, reply->frontend, sizeof(ret->v6.src));
+		__builtin_memcpy(ret->v6.dst, reply->client, sizeof(ret->v6.dst));
+		ret->v6.sport = reply->port;
+		ret->v6.dport = reply->client_port;
+	} else {
+		ret->v4.src = reply->frontend[0];
+		ret->v4.dst = reply->client[0];
+		ret->v4.sport = reply->port;
+		ret->v4.dport = reply->client_port;
+	}
 }
 
 #endif

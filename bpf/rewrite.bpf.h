@@ -1,53 +1,68 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Step 5, rewrite: one address and one port of the packet change, TTL falls by
- * one, checksums follow.
+ * Step 5, rewrite: the packet gets the addresses and ports of another tuple,
+ * TTL falls by one, checksums follow.
  *
  * Twice, since the two mouths change packets differently: XDP writes bytes and
  * has found out what the checksum field holds (checksum.bpf.h); TC's helpers
  * know it from the socket buffer.
+ *
+ * In both headers source and destination lie side by side, as they do in a
+ * tuple, and so do the two ports of either transport.
  */
 #ifndef REWRITE_BPF_H
 #define REWRITE_BPF_H
 
-#define REWRITE_SOURCE true
-#define REWRITE_DESTINATION false
-
-/* addr: 1 or 4 words, in network order, as port. */
-static __always_inline void rewrite_xdp(const struct packet *p, const struct headers *h,
-					const __be32 *addr, __be16 port, enum checksum_state state,
-					const bool source, const bool v6)
+static __always_inline const __be32 *rewrite_addresses(const union tuple *t, const bool v6)
 {
-	__be32 *field = v6 ? (source ? (__be32 *)&h->ip6->saddr : (__be32 *)&h->ip6->daddr)
-			   : (source ? (__be32 *)&h->ip4->saddr : (__be32 *)&h->ip4->daddr);
-	/* Both transports begin with source and destination port. */
-	__be16 *port_field = (__be16 *)h->l4 + (source ? 0 : 1);
-	__u64 delta = checksum_delta_address(field, addr, v6);
-	__u16 *check = h->check;
+	return v6 ? t->v6.src : &t->v4.src;
+}
+
+/* Both ports as one word. */
+static __always_inline __be32 rewrite_ports(const union tuple *t, const bool v6)
+{
+	return *(const __be32 *)(v6 ? &t->v6.sport : &t->v4.sport);
+}
+
+static __always_inline void rewrite_xdp(const struct packet *p, const struct headers *h,
+					const union tuple *to, enum checksum_state state,
+					const bool v6)
+{
+	const __be32 *from_words = rewrite_addresses(&p->tuple, v6);
+	const __be32 *to_words = rewrite_addresses(to, v6);
+	__u64 delta = 0;
+	int i;
+
+#pragma unroll
+	for (i = 0; i < (v6 ? 8 : 2); i++)
+		delta += checksum_delta32(from_words[i], to_words[i]);
 
 	if (state == CHECKSUM_PARTIAL) {
 		/* A plain sum, and without the ports. */
-		*check = checksum_fold(*check + delta);
-	} else if (*check || p->protocol == IPPROTO_TCP) {
-		*check = checksum_update(*check, delta + checksum_delta16(*port_field, port));
-		if (!*check && p->protocol == IPPROTO_UDP)
-			*check = 0xffff; /* RFC 768: 0 means none */
+		*h->check = checksum_fold(*h->check + delta);
+	} else if (*h->check || p->protocol == IPPROTO_TCP) {
+		*h->check = checksum_update(*h->check,
+					    delta + checksum_delta32(rewrite_ports(&p->tuple, v6),
+								     rewrite_ports(to, v6)));
+		if (!*h->check && p->protocol == IPPROTO_UDP)
+			*h->check = 0xffff; /* RFC 768: 0 means none */
 	}
 
 	if (v6) {
-		__builtin_memcpy(field, addr, 16);
-		h->ip6->hop_limit--;
+		__builtin_memcpy(&h->ip6->saddr, to_words, 32);
+		h->ip6->hop_limit = p->ttl - 1;
 	} else {
 		/* TTL is the first byte of its 16-bit word. */
-		delta += checksum_delta16(bpf_htons(0x0100), 0);
-		*field = *addr;
-		h->ip4->ttl--;
-		h->ip4->check = checksum_update(h->ip4->check, delta);
+		h->ip4->check = checksum_update(p->ip_check,
+						delta + checksum_delta16(bpf_htons(0x0100), 0));
+		h->ip4->ttl = p->ttl - 1;
+		h->ip4->saddr = to_words[0];
+		h->ip4->daddr = to_words[1];
 	}
-	*port_field = port;
+	*(__be32 *)h->l4 = rewrite_ports(to, v6);
 }
 
-/* From TTL to the addresses: what a translation changes of an IPv4 header. */
+/* What a translation changes of an IPv4 header, as it lies there. */
 struct rewrite_ip4 {
 	__u8 ttl;
 	__u8 protocol;
@@ -57,27 +72,31 @@ struct rewrite_ip4 {
 };
 _Static_assert(sizeof(struct rewrite_ip4) == 12, "bytes 8 to 19 of an IPv4 header");
 
+/* The same of an IPv6 header. */
+struct rewrite_ip6 {
+	__u8 hop_limit;
+	__be32 addresses[8];
+} __attribute__((packed));
+_Static_assert(sizeof(struct rewrite_ip6) == 33, "bytes 7 to 39 of an IPv6 header");
+
 /* struct headers is invalid afterwards. */
 static __always_inline enum lb_reason rewrite_skb(struct __sk_buff *skb, const struct packet *p,
-						  const __be32 *addr, __be16 port,
-						  const bool source, const bool v6)
+						  const union tuple *to, const bool v6)
 {
+	__u32 bytes = v6 ? 32 : 8, l4 = p->l4_offset;
 	bool tcp = p->protocol == IPPROTO_TCP;
-	__u32 l4 = p->l4_offset;
 	__u32 check_at = l4 + (tcp ? CHECKSUM_TCP_OFFSET : CHECKSUM_UDP_OFFSET);
-	__be16 old_port = v6 ? (source ? p->tuple.v6.sport : p->tuple.v6.dport)
-			     : (source ? p->tuple.v4.sport : p->tuple.v4.dport);
+	__be32 ports = rewrite_ports(to, v6);
 	/* A UDP checksum of 0 stays 0, one that becomes 0 is written 0xffff. */
 	__u64 mangled = tcp ? 0 : BPF_F_MARK_MANGLED_0;
+	__s64 diff = bpf_csum_diff((__be32 *)rewrite_addresses(&p->tuple, v6), bytes,
+				   (__be32 *)rewrite_addresses(to, v6), bytes, 0);
 	long err;
 
 	if (v6) {
-		const __be32 *field = source ? p->tuple.v6.src : p->tuple.v6.dst;
-		__u32 at = sizeof(struct ethhdr) + (source ? offsetof(struct ipv6hdr, saddr)
-							   : offsetof(struct ipv6hdr, daddr));
-		__s64 diff = bpf_csum_diff((__be32 *)field, 16, (__be32 *)addr, 16, 0);
-		__u8 hop_limit = p->ttl - 1;
+		struct rewrite_ip6 ip = {.hop_limit = p->ttl - 1};
 
+		__builtin_memcpy(ip.addresses, to->v6.src, sizeof(ip.addresses));
 		/* The IPv6 flag (kernel 6.16, ead7f9b8de65) keeps the sum that a
 		 * device has made over the packet right; older kernels refuse it. */
 		err = bpf_l4_csum_replace(skb, check_at, 0, diff,
@@ -85,34 +104,32 @@ static __always_inline enum lb_reason rewrite_skb(struct __sk_buff *skb, const s
 		if (err == -EINVAL)
 			err = bpf_l4_csum_replace(skb, check_at, 0, diff,
 						  BPF_F_PSEUDO_HDR | mangled);
-		err = err ?: bpf_skb_store_bytes(skb, at, addr, 16, 0);
-		err = err
-			      ?: bpf_skb_store_bytes(skb,
-						     sizeof(struct ethhdr) +
-							     offsetof(struct ipv6hdr, hop_limit),
-						     &hop_limit, sizeof(hop_limit), 0);
+		if (err || bpf_skb_store_bytes(
+				   skb, sizeof(struct ethhdr) + offsetof(struct ipv6hdr, hop_limit),
+				   &ip, sizeof(ip), 0))
+			return LB_REASON_REWRITE_FAILED;
 	} else {
 		struct rewrite_ip4 ip = {
 			.ttl = p->ttl - 1,
 			.protocol = p->protocol,
-			.saddr = source ? *addr : p->tuple.v4.src,
-			.daddr = source ? p->tuple.v4.dst : *addr,
+			.saddr = to->v4.src,
+			.daddr = to->v4.dst,
 		};
-		__be32 old = source ? p->tuple.v4.src : p->tuple.v4.dst;
 
 		ip.check = checksum_update(p->ip_check,
-					   checksum_delta32(old, *addr) +
+					   checksum_delta32(p->tuple.v4.src, ip.saddr) +
+						   checksum_delta32(p->tuple.v4.dst, ip.daddr) +
 						   checksum_delta16(bpf_htons(0x0100), 0));
-		err = bpf_l4_csum_replace(skb, check_at, old, *addr,
-					  BPF_F_PSEUDO_HDR | mangled | sizeof(old));
-		err = err
-			      ?: bpf_skb_store_bytes(
-					 skb, sizeof(struct ethhdr) + offsetof(struct iphdr, ttl),
-					 &ip, sizeof(ip), 0);
+		if (bpf_l4_csum_replace(skb, check_at, 0, diff, BPF_F_PSEUDO_HDR | mangled) ||
+		    bpf_skb_store_bytes(skb, sizeof(struct ethhdr) + offsetof(struct iphdr, ttl),
+					&ip, sizeof(ip), 0))
+			return LB_REASON_REWRITE_FAILED;
 	}
-	err = err ?: bpf_l4_csum_replace(skb, check_at, old_port, port, mangled | sizeof(port));
-	err = err ?: bpf_skb_store_bytes(skb, l4 + (source ? 0 : 2), &port, sizeof(port), 0);
-	return err ? LB_REASON_REWRITE_FAILED : 0;
+	if (bpf_l4_csum_replace(skb, check_at, rewrite_ports(&p->tuple, v6), ports,
+				mangled | sizeof(ports)) ||
+	    bpf_skb_store_bytes(skb, l4, &ports, sizeof(ports), 0))
+		return LB_REASON_REWRITE_FAILED;
+	return 0;
 }
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * The TC mouths: ingress of the uplink (client to backend: all of it with
  * --hook tc, else what XDP left) and ingress of a pod's device (backend to
- * client).
+ * client, and the pod as a client).
  */
 #ifndef TC_BPF_H
 #define TC_BPF_H
@@ -29,59 +29,59 @@ static __always_inline enum lb_reason tc_parse(struct __sk_buff *skb, struct pac
 			    v6);
 }
 
+/* A client's packet. */
 static __always_inline enum lb_reason tc_forward(struct __sk_buff *skb, struct packet *p,
 						 int *ret_action, const bool v6)
 {
 	struct lb_frontend frontend;
-	struct lb_backend *backend;
+	struct flow_target target;
 	struct lb_device *device;
 	enum lb_reason reason;
-	__u32 id;
+	union tuple to;
 
-	reason = tc_parse(skb, p, v6);
-	if (reason)
-		return reason;
 	reason = frontend_find(p, &frontend, v6);
 	if (reason)
 		return reason;
 	if (p->ttl <= 1)
 		return LB_REASON_TTL_EXPIRED;
-	reason = flow_resolve(p, frontend.service, &id, &backend, v6);
+	reason = flow_resolve(p, frontend.service, &target, v6);
 	if (count_verdict(reason) == LB_VERDICT_REJECT)
 		return reject_send(skb, p, reason, v6);
 	if (reason)
 		return reason;
-	device = forward_device(*(volatile __u64 *)&backend->next_hop);
+	device = forward_device(*(volatile __u64 *)&target.backend->next_hop);
 	if (!device)
 		return LB_REASON_NO_ROUTE;
-	reason = rewrite_skb(skb, p, backend->addr, backend->port, REWRITE_DESTINATION, v6);
+	flow_target_tuple(p, target.backend, target.snat_port, &to, v6);
+	reason = rewrite_skb(skb, p, &to, v6);
 	if (reason)
 		return reason;
-	count_in(frontend.service, id, p->bytes);
-	*ret_action = forward_neighbour(device->ifindex, v6 ? AF_INET6 : AF_INET, backend->addr);
+	count_in(frontend.service, target.id, p->bytes);
+	*ret_action =
+		forward_neighbour(device->ifindex, v6 ? AF_INET6 : AF_INET, target.backend->addr);
 	return LB_REASON_FORWARDED;
 }
 
+/* A backend's answer. */
 static __always_inline enum lb_reason tc_undo(struct __sk_buff *skb, struct packet *p,
 					      int *ret_action, const bool v6)
 {
 	struct lb_backend *backend;
 	struct lb_reply *reply;
 	enum lb_reason reason;
+	union tuple to;
 
-	reason = tc_parse(skb, p, v6);
-	if (reason)
-		return reason;
 	flow_hash(p, v6);
 	reason = reply_resolve(p, &reply, v6);
 	if (reason)
 		return reason;
 	if (p->ttl <= 1)
 		return LB_REASON_TTL_EXPIRED;
-	reason = reply_route(skb, p, reply, v6);
+	reason = reply_route(skb, reply, v6);
 	if (reason)
 		return reason;
-	reason = rewrite_skb(skb, p, reply->frontend, reply->port, REWRITE_SOURCE, v6);
+	reply_target_tuple(p, reply, &to, v6);
+	reason = rewrite_skb(skb, p, &to, v6);
 	if (reason)
 		return reason;
 	backend = backend_find(reply->backend);
@@ -89,6 +89,26 @@ static __always_inline enum lb_reason tc_undo(struct __sk_buff *skb, struct pack
 		count_out(backend->service, reply->backend, p->bytes);
 	*ret_action = forward_neighbour(reply->ifindex, reply->neighbour_family, reply->neighbour);
 	return LB_REASON_REPLIED;
+}
+
+static __always_inline enum lb_reason tc_from_client(struct __sk_buff *skb, struct packet *p,
+						     int *ret_action, const bool v6)
+{
+	enum lb_reason reason = tc_parse(skb, p, v6);
+
+	return reason ? reason : tc_forward(skb, p, ret_action, v6);
+}
+
+/* A pod answers, or is a client itself. */
+static __always_inline enum lb_reason tc_from_pod(struct __sk_buff *skb, struct packet *p,
+						  int *ret_action, const bool v6)
+{
+	enum lb_reason reason = tc_parse(skb, p, v6);
+
+	if (reason)
+		return reason;
+	reason = tc_undo(skb, p, ret_action, v6);
+	return reason == FLOW_NONE ? tc_forward(skb, p, ret_action, v6) : reason;
 }
 
 static __always_inline int tc_end(const struct __sk_buff *skb, enum lb_reason reason, int action)
@@ -119,9 +139,9 @@ int lb_tc_uplink(struct __sk_buff *skb)
 		return tc_end(skb, reason, action);
 	tc_pull_headers(skb);
 	if (skb->protocol == bpf_htons(ETH_P_IP))
-		reason = tc_forward(skb, &p, &action, false);
+		reason = tc_from_client(skb, &p, &action, false);
 	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
-		reason = tc_forward(skb, &p, &action, true);
+		reason = tc_from_client(skb, &p, &action, true);
 	return tc_end(skb, reason, action);
 }
 
@@ -136,9 +156,9 @@ int lb_tc_pod(struct __sk_buff *skb)
 		return tc_end(skb, reason, action);
 	tc_pull_headers(skb);
 	if (skb->protocol == bpf_htons(ETH_P_IP))
-		reason = tc_undo(skb, &p, &action, false);
+		reason = tc_from_pod(skb, &p, &action, false);
 	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
-		reason = tc_undo(skb, &p, &action, true);
+		reason = tc_from_pod(skb, &p, &action, true);
 	return tc_end(skb, reason, action);
 }
 

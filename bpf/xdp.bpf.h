@@ -13,23 +13,23 @@ static __always_inline enum lb_reason xdp_steer(struct xdp_md *ctx, struct packe
 						struct headers *h, int *ret_action, const bool v6)
 {
 	struct lb_frontend frontend;
-	struct lb_backend *backend;
 	enum checksum_state checksum;
+	struct flow_target target;
 	struct lb_device *device;
 	enum lb_reason reason;
+	union tuple to;
 	__u64 next_hop;
-	__u32 id;
 
 	reason = frontend_find(p, &frontend, v6);
 	if (reason)
 		return reason;
 	if (p->ttl <= 1)
 		return LB_REASON_TTL_EXPIRED;
-	reason = flow_resolve(p, frontend.service, &id, &backend, v6);
+	reason = flow_resolve(p, frontend.service, &target, v6);
 	if (reason)
 		return reason;
 
-	next_hop = *(volatile __u64 *)&backend->next_hop;
+	next_hop = *(volatile __u64 *)&target.backend->next_hop;
 	device = forward_device(next_hop);
 	/* Generic redirect refuses a packet longer than the target's MTU, and
 	 * most such are GSO packets: TC's matter. */
@@ -39,9 +39,10 @@ static __always_inline enum lb_reason xdp_steer(struct xdp_md *ctx, struct packe
 	if (checksum == CHECKSUM_UNDECIDABLE)
 		return LB_REASON_LEFT_TO_TC;
 
-	rewrite_xdp(p, h, backend->addr, backend->port, checksum, REWRITE_DESTINATION, v6);
+	flow_target_tuple(p, target.backend, target.snat_port, &to, v6);
+	rewrite_xdp(p, h, &to, checksum, v6);
 	forward_ethernet(h->eth, next_hop, device);
-	count_in(frontend.service, id, p->bytes);
+	count_in(frontend.service, target.id, p->bytes);
 	*ret_action = bpf_redirect(device->ifindex, 0);
 	return LB_REASON_FORWARDED;
 }

@@ -216,7 +216,8 @@ struct lb_flow {
 	__u32 seen_ticks; /* last packet; written when it changes */
 	__u8 state;	  /* enum lb_flow_state */
 	__u8 attempt;	  /* of the pick: raised when a SYN stays unanswered */
-	__u8 pad[2];
+	__be16 snat_port; /* the backend sees the node's address and this port; 0 = the
+			   * client's own */
 };
 _Static_assert(sizeof(struct lb_flow) == 16, "ABI");
 
@@ -231,13 +232,14 @@ _Static_assert(sizeof(struct lb_flow) == 16, "ABI");
  * flow, before the forward entry. */
 struct lb_reply {
 	__be32 frontend[4]; /* IPv4: frontend[0], the rest 0 */
+	__be32 client[4];   /* the packet's destination once undone: differs from the */
+	__be16 client_port; /* key's where the flow has an lb_flow.snat_port */
 	__be16 port;	    /* the frontend's */
 	__u16 tag;	    /* of the key, as in lb_flow */
-	__u32 backend;	    /* id, for the counters */
 	__u8 state;	    /* enum lb_flow_state, as the backend's packets tell */
 	__u8 syn_ack;	    /* 1: it answered a SYN, syn_ack_next is set */
-	__u8 pad[2];
 	__u32 syn_ack_next; /* sequence number that the client's ACK must reach */
+	__u32 backend;	    /* id, for the counters */
 	__u32 seen_ticks;
 	/* The way to the client as the routing table last said; asked again
 	 * after a tick.  ifindex 0 = not asked yet. */
@@ -246,7 +248,7 @@ struct lb_reply {
 	__u32 neighbour_family; /* AF_INET or AF_INET6: a gateway's may differ */
 	__be32 neighbour[4];	/* the gateway, or the client on the link */
 };
-_Static_assert(sizeof(struct lb_reply) == 64, "ABI");
+_Static_assert(sizeof(struct lb_reply) == 80, "ABI");
 
 /* ---- reasons and counters ---------------------------------------------- */
 
@@ -263,7 +265,6 @@ _Static_assert(sizeof(struct lb_reply) == 64, "ABI");
 	X(NOT_IP, "not_ip", PASS, "neither IPv4 nor IPv6") \
 	X(NOT_TCP_UDP, "not_tcp_udp", PASS, "IP, but neither TCP nor UDP") \
 	X(NOT_SERVICE, "not_service", PASS, "no frontend has this address and port") \
-	X(NO_FLOW, "no_flow", PASS, "from a pod, and not the reply of a flow") \
 	X(FRAGMENT, "fragment", PASS, "a fragment: left to the kernel") \
 	X(TTL_EXPIRED, "ttl_expired", PASS, "TTL 1 or less: the kernel answers it") \
 	X(LEFT_TO_TC, "left_to_tc", PASS, "what XDP can't do: TC does it next") \
@@ -272,8 +273,7 @@ _Static_assert(sizeof(struct lb_reply) == 64, "ABI");
 	X(NO_ENDPOINT, "no_endpoint", REJECT, "the service has no usable backend") \
 	X(BACKEND_GONE, "backend_gone", REJECT, "mid-flow TCP, and its backend is gone") \
 	X(REJECT_SILENT, "reject_silent", DROP, "refused like these, but a RST, or over the rate") \
-	X(REPLY_COLLISION, "reply_collision", DROP, \
-	  "the backends tried know this client port by another frontend") \
+	X(NO_SNAT_PORT, "no_snat_port", DROP, "no free port of the node's address was found") \
 	X(NO_ROUTE, "no_route", DROP, "the kernel has no route for the packet") \
 	/* must be 0 */ \
 	X(FLOW_NOT_STORED, "flow_not_stored", DROP, "a flow table refused an entry") \

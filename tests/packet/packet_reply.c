@@ -142,7 +142,7 @@ static void what_a_pod_sends_on_its_own_passes(void **state)
 	frame_finish(&in);
 	assert_int_equal(world_run(world, WORLD_TC_POD, &in, &out), WORLD_TC_NEXT);
 	assert_memory_equal(out.bytes, in.bytes, in.length);
-	assert_int_equal(world_count(world, LB_REASON_NO_FLOW), 1);
+	assert_int_equal(world_count(world, LB_REASON_NOT_SERVICE), 1);
 	world_close(world);
 }
 

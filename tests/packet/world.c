@@ -59,6 +59,8 @@ struct world *world_open(void)
 	world->skel = lb_bpf__open();
 	must(world->skel);
 	world->skel->rodata->config_hash_seed = WORLD_SEED;
+	inet_pton(AF_INET, "10.0.0.1", (void *)&world->skel->rodata->config_node_address4);
+	inet_pton(AF_INET6, "fd00::1", (void *)world->skel->rodata->config_node_address6);
 	bpf_object__for_each_map(map, world->skel->obj) if (!bpf_map__is_internal(map) &&
 							    bpf_map__max_entries(map) == 1)
 		bpf_map__set_max_entries(map, 65536);

@@ -5,6 +5,9 @@
  * is taken away goes in the opposite order.  A crash between two steps leaves
  * maps that serve either the old or the new state of each service, and the
  * next plan mends the rest.
+ *
+ * Whoever adopts maps calls maps_quiesce() once before the first plan is
+ * applied: the lbd before may have died between a switch and its quiesce.
  */
 #ifndef GW_APPLY_H
 #define GW_APPLY_H

@@ -306,6 +306,7 @@ int maps_applied(const struct maps *maps, struct applied *ret, struct plan_front
 		.services = maps->services,
 		.service_names = maps->service_names,
 		.rings = maps->rings,
+		.arena = maps->arena,
 		.backends = maps->backends,
 		.frontends = list.items,
 		.nfrontends = list.n,

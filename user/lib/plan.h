@@ -38,7 +38,8 @@ struct applied {
 	uint32_t arena_lines;
 	const struct lb_service *services;
 	const struct lb_service_name *service_names;
-	const __u64 *rings; /* LB_RING_INDEX() */
+	const __u64 *rings;		   /* LB_RING_INDEX() */
+	const struct lb_arena_line *arena; /* read only to see who is in a ring */
 	const struct lb_backend *backends;
 	const struct plan_frontend *frontends;
 	size_t nfrontends;
@@ -81,6 +82,7 @@ struct plan_ring {
 struct plan_refusal {
 	const struct model_service *service; /* belongs to the snapshot */
 	char reason[160];
+	bool partial; /* only a part of it is left out: the rest works */
 };
 
 struct plan {
@@ -100,7 +102,8 @@ struct plan {
 	size_t nfrontends_deleted;
 	struct plan_refusal *refusals;
 	size_t nrefusals;
-	/* When the next backend's linger ends and a plan is due again; 0 = never. */
+	/* When a plan is due again, since a backend's linger ends or what was
+	 * refused may fit; 0 = never. */
 	uint64_t due_ticks;
 };
 
