@@ -30,6 +30,7 @@
 #include "forward.bpf.h" /* 6: next hop */
 #include "reply.bpf.h"	 /* the way back */
 #include "reject.bpf.h"	 /* or a refusal */
+#include "icmp.bpf.h"	 /* errors about flows */
 
 #include "xdp.bpf.h" /* mouth: uplink, XDP */
 #include "tc.bpf.h"  /* mouths: uplink and pod, TC */

@@ -12,6 +12,7 @@
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86DD
 #define IPV6_EXTENSIONS_MAX 6
+#define IPPROTO_ICMPV6 58
 #define NEXTHDR_HOP 0
 #define NEXTHDR_ROUTING 43
 #define NEXTHDR_FRAGMENT 44
@@ -158,7 +159,7 @@ static __always_inline enum lb_reason parse_ipv6(struct packet *p, struct header
 	for (i = 0; i < IPV6_EXTENSIONS_MAX; i++) {
 		struct ipv6_opt_hdr *extension;
 
-		if (next == IPPROTO_TCP || next == IPPROTO_UDP)
+		if (next == IPPROTO_TCP || next == IPPROTO_UDP || next == IPPROTO_ICMPV6)
 			break;
 		if (next == NEXTHDR_FRAGMENT)
 			return LB_REASON_FRAGMENT;

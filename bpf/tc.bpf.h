@@ -91,12 +91,25 @@ static __always_inline enum lb_reason tc_undo(struct __sk_buff *skb, struct pack
 	return LB_REASON_REPLIED;
 }
 
+/* What parse refused with `reason` may be an error about a flow of ours. */
+static __always_inline enum lb_reason tc_icmp(struct __sk_buff *skb, const struct packet *p,
+					      enum lb_reason reason, int *ret_action,
+					      const bool from_pod, const bool v6)
+{
+	if (reason != LB_REASON_NOT_TCP_UDP || p->protocol != (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
+		return reason;
+	*ret_action = TC_ACT_REDIRECT; /* icmp_translate() says where to */
+	return icmp_translate(skb, p, from_pod, v6);
+}
+
 static __always_inline enum lb_reason tc_from_client(struct __sk_buff *skb, struct packet *p,
 						     int *ret_action, const bool v6)
 {
 	enum lb_reason reason = tc_parse(skb, p, v6);
 
-	return reason ? reason : tc_forward(skb, p, ret_action, v6);
+	if (reason)
+		return tc_icmp(skb, p, reason, ret_action, false, v6);
+	return tc_forward(skb, p, ret_action, v6);
 }
 
 /* A pod answers, or is a client itself. */
@@ -106,7 +119,7 @@ static __always_inline enum lb_reason tc_from_pod(struct __sk_buff *skb, struct 
 	enum lb_reason reason = tc_parse(skb, p, v6);
 
 	if (reason)
-		return reason;
+		return tc_icmp(skb, p, reason, ret_action, true, v6);
 	reason = tc_undo(skb, p, ret_action, v6);
 	return reason == FLOW_NONE ? tc_forward(skb, p, ret_action, v6) : reason;
 }

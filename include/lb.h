@@ -262,6 +262,7 @@ _Static_assert(sizeof(struct lb_reply) == 80, "ABI");
 	X(NONE, "none", PASS, "no program has seen a packet") \
 	X(FORWARDED, "forwarded", SENT, "client to backend, sent on") \
 	X(REPLIED, "replied", SENT, "backend to client, sent on") \
+	X(ICMP_TRANSLATED, "icmp_translated", SENT, "an ICMP error about a flow, sent on") \
 	X(NOT_IP, "not_ip", PASS, "neither IPv4 nor IPv6") \
 	X(NOT_TCP_UDP, "not_tcp_udp", PASS, "IP, but neither TCP nor UDP") \
 	X(NOT_SERVICE, "not_service", PASS, "no frontend has this address and port") \

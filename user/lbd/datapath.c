@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,7 +146,13 @@ static int maps_prepare(const struct datapath_config *config, struct lb_bpf *ske
 	return err;
 }
 
-/* Pin the maps that are new.  .rodata stays out: it belongs to the programs. */
+/* Belongs to the programs, not to what they keep. */
+static bool map_is_private(const struct bpf_map *map)
+{
+	return bpf_map__is_internal(map) || strstr(bpf_map__name(map), "_scratch");
+}
+
+/* Pin the maps that are new. */
 static int maps_pin(const char *dir, struct lb_bpf *skel, struct error *error)
 {
 	char path[PINS_PATH_MAX];
@@ -153,13 +160,28 @@ static int maps_pin(const char *dir, struct lb_bpf *skel, struct error *error)
 
 	bpf_object__for_each_map(map, skel->obj)
 	{
-		if (bpf_map__is_internal(map))
+		if (map_is_private(map))
 			continue;
 		pins_path(path, dir, "maps", bpf_map__name(map));
 		if (access(path, F_OK) && bpf_obj_pin(bpf_map__fd(map), path))
 			return error_set(error, -errno, "can't pin %s: %s", path, strerror(errno));
 	}
 	return 0;
+}
+
+/* The first address of each family. */
+static void set_node_addresses(const struct datapath_config *config, struct lb_bpf *skel)
+{
+	for (size_t i = config->nnode_addresses; i-- > 0;) {
+		const struct addr *addr = &config->node_addresses[i];
+		uint32_t words[4];
+
+		addr_to_words(addr, words);
+		if (addr->family == 4)
+			skel->rodata->config_node_address4 = words[0];
+		else
+			memcpy((void *)skel->rodata->config_node_address6, words, sizeof(words));
+	}
 }
 
 int datapath_open(const struct datapath_config *config, struct datapath **ret, struct error *error)
@@ -182,6 +204,7 @@ int datapath_open(const struct datapath_config *config, struct datapath **ret, s
 		goto out;
 	}
 	datapath->skel->rodata->config_hash_seed = config->hash_seed;
+	set_node_addresses(config, datapath->skel);
 	err = maps_prepare(config, datapath->skel, error);
 	if (err)
 		goto out;

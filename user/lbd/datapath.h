@@ -10,6 +10,7 @@
 #ifndef GW_DATAPATH_H
 #define GW_DATAPATH_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "error.h"
@@ -28,6 +29,8 @@ struct datapath_config {
 	const char *bpffs_dir;
 	uint32_t max_services, max_backends, max_frontends, max_flows, max_new_flows, max_slots;
 	uint64_t hash_seed;
+	const struct addr *node_addresses; /* the source of flows that need one of ours */
+	size_t nnode_addresses;
 };
 
 /* What is to be attached: one device in one role. */

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* ICMP errors about translated flows reach the end that sent the packet, quoting it as it did. */
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "world.h"
+
+static uint16_t sum16(const uint8_t *bytes, size_t n, uint32_t sum)
+{
+	for (size_t i = 0; i < n; i++)
+		sum += i % 2 ? bytes[i] : bytes[i] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+/* An error from src to dst that quotes the first `quoted` bytes of a packet. */
+static void error_build(struct frame *frame, const char *src, const char *dst, uint8_t type,
+			uint8_t code, uint16_t mtu, uint8_t ttl, const struct frame *packet,
+			size_t quoted)
+{
+	bool v6 = strchr(src, ':');
+	size_t ip_bytes = v6 ? 40 : 20;
+	uint8_t *icmp = frame->bytes + FRAME_ETH + ip_bytes;
+	uint16_t check;
+
+	if (quoted > packet->length - FRAME_ETH)
+		quoted = packet->length - FRAME_ETH;
+	/* An ICMP packet of the right length; frame.c makes the IP header. */
+	frame_build(frame, &(struct frame_spec){.src = src,
+						.dst = dst,
+						.ttl = ttl,
+						.protocol = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
+						.payload_bytes = quoted});
+	memset(icmp, 0, 8);
+	icmp[0] = type;
+	icmp[1] = code;
+	icmp[6] = mtu >> 8;
+	icmp[7] = mtu;
+	memcpy(icmp + 8, packet->bytes + FRAME_ETH, quoted);
+	if (v6) {
+		uint8_t tail[4] = {(8 + quoted) >> 8, 8 + quoted, 0, IPPROTO_ICMPV6};
+
+		check = ~sum16(icmp, 8 + quoted,
+			       sum16(frame->bytes + FRAME_ETH + 8, 32, sum16(tail, 4, 0)));
+	} else {
+		check = ~sum16(icmp, 8 + quoted, 0);
+	}
+	icmp[2] = check >> 8;
+	icmp[3] = check;
+}
+
+struct ends {
+	const char *client, *frontend, *backend, *router, *node;
+};
+static const struct ends ends[2] = {
+	{"10.0.0.9", "10.96.0.1", "10.1.0.2", "10.0.0.254", "10.0.0.1"},
+	{"fd00::9", "fd96::1", "fd01::2", "fd00::fe", "fd00::1"},
+};
+
+static void assert_same(const struct frame *out, const struct frame *expected, const char *what)
+{
+	if (out->length != expected->length)
+		fail_msg("%s: %zu bytes, not %zu", what, out->length, expected->length);
+	/* The MACs are the neighbour table's to fill in. */
+	for (size_t i = 12; i < out->length; i++)
+		if (out->bytes[i] != expected->bytes[i])
+			fail_msg("%s: byte %zu is %02x, not %02x", what, i, out->bytes[i],
+				 expected->bytes[i]);
+}
+
+/* quoted: 28 bytes show just the ports; 1000 the transport checksum and more. */
+static const size_t quotes[2][4] = {{28, 40, 100, 1000}, {48, 60, 100, 1000}};
+
+static void errors_about_answers_reach_the_backend(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		for (int udp = 0; udp < 2; udp++) {
+			const struct ends *e = &ends[v6];
+			uint8_t protocol = udp ? IPPROTO_UDP : IPPROTO_TCP;
+			struct world *world = world_open();
+			struct frame in, out, seen, sent, expected;
+
+			world_web(world, 1);
+			frame_build(&in, &(struct frame_spec){.src = e->client,
+							      .dst = e->frontend,
+							      .sport = 4000,
+							      .dport = 80,
+							      .protocol = protocol});
+			assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in, &out),
+					 WORLD_TC_REDIRECT);
+			/* The answer as the backend sent it, and as a router saw it. */
+			frame_build(&sent, &(struct frame_spec){.src = e->backend,
+								.dst = e->client,
+								.sport = 5000,
+								.dport = 4000,
+								.ttl = 61,
+								.protocol = protocol,
+								.payload_bytes = 1200});
+			frame_build(&seen, &(struct frame_spec){.src = e->frontend,
+								.dst = e->client,
+								.sport = 80,
+								.dport = 4000,
+								.ttl = 61,
+								.protocol = protocol,
+								.payload_bytes = 1200});
+			for (int i = 0; i < 4; i++) {
+				error_build(&in, e->router, e->frontend, v6 ? 2 : 3, v6 ? 0 : 4,
+					    1400, 64, &seen, quotes[v6][i]);
+				error_build(&expected, e->router, e->backend, v6 ? 2 : 3,
+					    v6 ? 0 : 4, 1400, 63, &sent, quotes[v6][i]);
+				/* XDP leaves ICMP to TC. */
+				assert_int_equal(world_run(world, WORLD_XDP, &in, &out),
+						 WORLD_XDP_PASS);
+				assert_memory_equal(out.bytes, in.bytes, in.length);
+				assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in, &out),
+						 WORLD_TC_REDIRECT);
+				assert_same(&out, &expected,
+					    v6 ? "packet too big" : "fragmentation needed");
+			}
+			assert_int_equal(world_count(world, LB_REASON_ICMP_TRANSLATED), 4);
+			world_close(world);
+		}
+	}
+}
+
+static void errors_about_requests_reach_the_client(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		/* From the backend itself (its port is closed), and from a router
+		 * behind it, whose address stays. */
+		for (int router = 0; router < 2; router++) {
+			const struct ends *e = &ends[v6];
+			struct world *world = world_open();
+			struct frame in, out, seen, sent, expected;
+
+			world_web(world, 1);
+			frame_build(&sent, &(struct frame_spec){.src = e->client,
+								.dst = e->frontend,
+								.sport = 4000,
+								.dport = 80,
+								.ttl = 64,
+								.protocol = IPPROTO_UDP,
+								.payload_bytes = 700});
+			assert_int_equal(world_run(world, WORLD_XDP, &sent, &seen),
+					 WORLD_XDP_REDIRECT);
+			/* As the client sent it, but for the TTL. */
+			frame_build(&sent, &(struct frame_spec){.src = e->client,
+								.dst = e->frontend,
+								.sport = 4000,
+								.dport = 80,
+								.ttl = 63,
+								.protocol = IPPROTO_UDP,
+								.payload_bytes = 700});
+			for (int i = 0; i < 4; i++) {
+				error_build(&in, router ? e->router : e->backend, e->client,
+					    v6 ? 1 : 3, v6 ? 4 : 3, 0, 64, &seen, quotes[v6][i]);
+				error_build(&expected, router ? e->router : e->frontend, e->client,
+					    v6 ? 1 : 3, v6 ? 4 : 3, 0, 63, &sent, quotes[v6][i]);
+				assert_int_equal(world_run(world, WORLD_TC_POD, &in, &out),
+						 WORLD_TC_REDIRECT);
+				assert_same(&out, &expected, "port unreachable");
+			}
+			world_close(world);
+		}
+	}
+}
+
+/* A flow from the node's address: the client in the quote is found, too. */
+static void errors_about_hairpin_flows_reach_the_pod(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		const struct ends *e = &ends[v6];
+		struct world *world = world_open();
+		struct frame in, out, seen, sent, expected;
+
+		world_web(world, 1);
+		frame_build(&sent, &(struct frame_spec){.src = e->backend,
+							.dst = e->frontend,
+							.sport = 4000,
+							.dport = 80,
+							.protocol = IPPROTO_UDP,
+							.payload_bytes = 70});
+		assert_int_equal(world_run(world, WORLD_TC_POD, &sent, &seen), WORLD_TC_REDIRECT);
+		frame_build(&sent, &(struct frame_spec){.src = e->backend,
+							.dst = e->frontend,
+							.sport = 4000,
+							.dport = 80,
+							.ttl = 63,
+							.protocol = IPPROTO_UDP,
+							.payload_bytes = 70});
+		error_build(&in, e->backend, e->node, v6 ? 1 : 3, v6 ? 4 : 3, 0, 64, &seen, 1000);
+		error_build(&expected, e->frontend, e->backend, v6 ? 1 : 3, v6 ? 4 : 3, 0, 63,
+			    &sent, 1000);
+		assert_int_equal(world_run(world, WORLD_TC_POD, &in, &out), WORLD_TC_REDIRECT);
+		assert_same(&out, &expected, "port unreachable");
+		world_close(world);
+	}
+}
+
+static void what_is_no_error_about_a_flow_passes_untouched(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		const struct ends *e = &ends[v6];
+		struct world *world = world_open();
+		struct frame in, out, packet;
+
+		world_web(world, 1);
+		frame_build(&packet, &(struct frame_spec){.src = e->frontend,
+							  .dst = e->client,
+							  .sport = 80,
+							  .dport = 4000});
+		for (int pod = 0; pod < 2; pod++) {
+			enum world_program program = pod ? WORLD_TC_POD : WORLD_TC_UPLINK;
+
+			/* Echo, an error about an unknown flow, quotes cut short at
+			 * every byte. */
+			error_build(&in, e->router, e->frontend, v6 ? 128 : 8, 0, 0, 64, &packet,
+				    100);
+			assert_int_equal(world_run(world, program, &in, &out), WORLD_TC_NEXT);
+			assert_memory_equal(out.bytes, in.bytes, in.length);
+			for (size_t quoted = 0; quoted <= 60; quoted++) {
+				error_build(&in, e->router, e->frontend, v6 ? 1 : 3, 1, 0, 64,
+					    &packet, quoted);
+				assert_int_equal(world_run(world, program, &in, &out),
+						 WORLD_TC_NEXT);
+				assert_memory_equal(out.bytes, in.bytes, in.length);
+			}
+		}
+		assert_int_equal(world_count(world, LB_REASON_NOT_TCP_UDP), 124);
+		world_close(world);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(errors_about_answers_reach_the_backend),
+		cmocka_unit_test(errors_about_requests_reach_the_client),
+		cmocka_unit_test(errors_about_hairpin_flows_reach_the_pod),
+		cmocka_unit_test(what_is_no_error_about_a_flow_passes_untouched),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests_name("packet_icmp", tests, NULL, NULL);
+}
