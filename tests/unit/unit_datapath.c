@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 
 #include "datapath.h"
 
@@ -154,6 +155,12 @@ static void a_directory_off_bpffs_is_refused(void **state)
 	assert_non_null(strstr(error.text, "mount -t bpf"));
 }
 
+/* A program of somebody else's. */
+static const struct bpf_insn pass[] = {
+	{.code = 0xb7, .dst_reg = 0, .imm = 2}, /* r0 = XDP_PASS */
+	{.code = 0x95},				/* exit */
+};
+
 /* A link's own id and its program's, by pin. */
 static void link_ids(const char *name, __u32 *ret_link, __u32 *ret_program)
 {
@@ -196,8 +203,8 @@ static void programs_are_replaced_behind_their_links(void **state)
 	(void)state;
 	attach_or_fail(datapath, devices, 2);
 	snprintf(names[0], 32, "xdp-generic-%d", devices[0].ifindex);
-	snprintf(names[1], 32, "tc-ingress-%d", devices[0].ifindex);
-	snprintf(names[2], 32, "tc-ingress-%d", devices[1].ifindex);
+	snprintf(names[1], 32, "tcx-ingress-%d", devices[0].ifindex);
+	snprintf(names[2], 32, "tcx-ingress-%d", devices[1].ifindex);
 	for (int i = 0; i < 3; i++)
 		link_ids(names[i], &link[i], &program[i]);
 	attach_or_fail(datapath, devices, 2); /* nothing to do */
@@ -230,7 +237,7 @@ static void devices_that_are_not_named_are_detached(void **state)
 
 	(void)state;
 	snprintf(xdp, sizeof(xdp), "xdp-generic-%d", device.ifindex);
-	snprintf(tc, sizeof(tc), "tc-ingress-%d", device.ifindex);
+	snprintf(tc, sizeof(tc), "tcx-ingress-%d", device.ifindex);
 	attach_or_fail(datapath, &device, 1);
 	assert_true(link_exists(xdp) && link_exists(tc));
 	device.hook = HOOK_TC;
@@ -239,6 +246,49 @@ static void devices_that_are_not_named_are_detached(void **state)
 	assert_int_equal(system("! ip link show dev uplink | grep -q xdp"), 0);
 	attach_or_fail(datapath, NULL, 0);
 	assert_true(!link_exists(xdp) && !link_exists(tc));
+	datapath_close(datapath);
+}
+
+/* Kernels before 6.6, or a setting. */
+static void clsact_does_what_tcx_does(void **state)
+{
+	struct datapath_device device = {.ifindex = if_nametoindex("uplink"),
+					 .name = "uplink",
+					 .role = DEVICE_UPLINK,
+					 .hook = HOOK_TC};
+	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = device.ifindex,
+			    .attach_point = BPF_TC_INGRESS);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, foreign, .priority = 5);
+	struct datapath_config c = config();
+	struct datapath *datapath;
+	char name[32];
+
+	(void)state;
+	c.tc = DATAPATH_TC_CLSACT;
+	snprintf(name, sizeof(name), "clsact-ingress-%d", device.ifindex);
+	for (int restart = 0; restart < 2; restart++) {
+		datapath = open_or_fail(&c);
+		attach_or_fail(datapath, &device, 1);
+		attach_or_fail(datapath, &device, 1);
+		assert_true(link_exists(name));
+		/* Once, and it is first. */
+		assert_int_equal(system("test $(tc filter show dev uplink ingress | "
+					"grep -c 'pref 1 bpf.*lb_tc_uplink') = 1"),
+				 0);
+		datapath_close(datapath);
+	}
+	/* A foreign filter outlives ours. */
+	foreign.prog_fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "foreign", "GPL", pass, 2, NULL);
+	assert_int_equal(bpf_tc_attach(&hook, &foreign), 0);
+	close(foreign.prog_fd);
+	c.tc = DATAPATH_TC_AUTO;
+	datapath = open_or_fail(&c);
+	attach_or_fail(datapath, &device, 1);
+	assert_false(link_exists(name));
+	assert_int_equal(system("! tc filter show dev uplink ingress | grep -q lb_tc_uplink && "
+				"tc filter show dev uplink ingress | grep -q foreign && "
+				"tc qdisc del dev uplink clsact"),
+			 0);
 	datapath_close(datapath);
 }
 
@@ -253,7 +303,7 @@ static void a_device_that_came_back_gets_a_new_link(void **state)
 	(void)state;
 	assert_int_equal(system("ip link add pod2 index 77 type veth peer name inside2"), 0);
 	device.ifindex = 77;
-	snprintf(name, sizeof(name), "tc-ingress-77");
+	snprintf(name, sizeof(name), "tcx-ingress-77");
 	attach_or_fail(datapath, &device, 1);
 	link_ids(name, &first, &program);
 	/* Its ifindex, too: the pinned link is dead all the same. */
@@ -275,10 +325,6 @@ static void a_foreign_xdp_program_is_respected(void **state)
 		 .hook = HOOK_XDP_GENERIC},
 		{.ifindex = if_nametoindex("pod1"), .name = "pod1", .role = DEVICE_POD},
 	};
-	static const struct bpf_insn pass[] = {
-		{.code = 0xb7, .dst_reg = 0, .imm = 2}, /* r0 = XDP_PASS */
-		{.code = 0x95},				/* exit */
-	};
 	struct datapath_config c = config();
 	struct datapath *datapath = open_or_fail(&c);
 	struct error error;
@@ -293,7 +339,7 @@ static void a_foreign_xdp_program_is_respected(void **state)
 	assert_true(datapath_attach(datapath, devices, 2, &error) < 0);
 	assert_non_null(strstr(error.text, "device uplink carries another XDP program"));
 	/* The other devices have theirs. */
-	snprintf(name, sizeof(name), "tc-ingress-%d", devices[1].ifindex);
+	snprintf(name, sizeof(name), "tcx-ingress-%d", devices[1].ifindex);
 	assert_true(link_exists(name));
 	close(link);
 	close(program);
@@ -310,6 +356,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_directory_off_bpffs_is_refused, detach),
 		cmocka_unit_test_teardown(programs_are_replaced_behind_their_links, detach),
 		cmocka_unit_test_teardown(devices_that_are_not_named_are_detached, detach),
+		cmocka_unit_test_teardown(clsact_does_what_tcx_does, detach),
 		cmocka_unit_test_teardown(a_device_that_came_back_gets_a_new_link, detach),
 		cmocka_unit_test_teardown(a_foreign_xdp_program_is_respected, detach),
 	};

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include <errno.h>
-#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <linux/bpf.h>
 #include <linux/if_link.h>
 
@@ -22,8 +23,13 @@ static const struct {
 	__u32 flags;
 } hooks[] = {
 	[ATTACH_XDP_GENERIC] = {"xdp-generic", BPF_XDP, XDP_FLAGS_SKB_MODE},
-	[ATTACH_TC_INGRESS] = {"tc-ingress", ATTACH_BPF_TCX_INGRESS, ATTACH_BPF_F_BEFORE},
+	[ATTACH_TCX_INGRESS] = {"tcx-ingress", ATTACH_BPF_TCX_INGRESS, ATTACH_BPF_F_BEFORE},
+	[ATTACH_CLSACT_INGRESS] = {"clsact-ingress", 0, 0},
 };
+
+/* Our clsact filter: first in the chain, by a handle that nobody else uses. */
+#define ATTACH_CLSACT_PRIORITY 1
+#define ATTACH_CLSACT_HANDLE 0x6777
 
 static void attach_name(char ret[32], const struct attach_point *point)
 {
@@ -103,6 +109,82 @@ static int link_create(const char *path, const struct attach_point *point)
 	return err;
 }
 
+bool attach_has_tcx(int program_fd)
+{
+	DECLARE_LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = ATTACH_BPF_F_BEFORE);
+
+	/* No device has this index: a kernel with tcx looks for it, one without
+	 * doesn't come so far. */
+	int fd = bpf_link_create(program_fd, INT32_MAX, ATTACH_BPF_TCX_INGRESS, &opts);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || errno == ENODEV;
+}
+
+static struct bpf_tc_hook clsact_hook(int ifindex)
+{
+	return (struct bpf_tc_hook){
+		.sz = sizeof(struct bpf_tc_hook),
+		.ifindex = ifindex,
+		.attach_point = BPF_TC_INGRESS,
+	};
+}
+
+static struct bpf_tc_opts clsact_filter(void)
+{
+	return (struct bpf_tc_opts){
+		.sz = sizeof(struct bpf_tc_opts),
+		.handle = ATTACH_CLSACT_HANDLE,
+		.priority = ATTACH_CLSACT_PRIORITY,
+	};
+}
+
+/* Is our filter there, with this program? */
+static bool clsact_is_attached(const struct attach_point *point)
+{
+	struct bpf_tc_hook hook = clsact_hook(point->ifindex);
+	struct bpf_tc_opts filter = clsact_filter();
+	__u32 wanted = 0;
+
+	return !program_id(point->program_fd, &wanted) && !bpf_tc_query(&hook, &filter) &&
+	       filter.prog_id == wanted;
+}
+
+static int clsact_attach(const char *path, const struct attach_point *point)
+{
+	struct bpf_tc_hook hook = clsact_hook(point->ifindex);
+	struct bpf_tc_opts filter = clsact_filter();
+	int err;
+
+	if (!access(path, F_OK) && clsact_is_attached(point))
+		return 0;
+	err = bpf_tc_hook_create(&hook);
+	if (err && err != -EEXIST)
+		return err;
+	filter.prog_fd = point->program_fd;
+	filter.flags = BPF_TC_F_REPLACE;
+	err = bpf_tc_attach(&hook, &filter);
+	if (err)
+		return err;
+	if (unlink(path) && errno != ENOENT)
+		return -errno;
+	return bpf_obj_pin(point->program_fd, path) ? -errno : 0;
+}
+
+/* The filter goes; the qdisc, which does nothing without one, stays: others
+ * may have put theirs on it. */
+static int clsact_remove(const char *path, int ifindex)
+{
+	struct bpf_tc_hook hook = clsact_hook(ifindex);
+	struct bpf_tc_opts filter = clsact_filter();
+	int err = bpf_tc_detach(&hook, &filter);
+
+	if (err && err != -ENOENT && err != -ENODEV && err != -EINVAL)
+		return err;
+	return unlink(path) ? -errno : 0;
+}
+
 int attach_ensure(const char *dir, const struct attach_point *point, struct error *error)
 {
 	char path[PINS_PATH_MAX], name[32];
@@ -110,18 +192,18 @@ int attach_ensure(const char *dir, const struct attach_point *point, struct erro
 
 	attach_name(name, point);
 	pins_path(path, dir, "links", name);
-	err = link_adopt(path, point);
-	if (err > 0)
-		return 0;
-	err = err ?: link_create(path, point);
+	if (point->hook == ATTACH_CLSACT_INGRESS) {
+		err = clsact_attach(path, point);
+	} else {
+		err = link_adopt(path, point);
+		if (err > 0)
+			return 0;
+		err = err ?: link_create(path, point);
+	}
 	/* -EEXIST: it is a native one. */
 	if ((err == -EBUSY || err == -EEXIST) && point->hook == ATTACH_XDP_GENERIC)
 		return error_set(error, err,
 				 "device %s carries another XDP program; --hook tc goes without",
-				 point->device);
-	if (err == -EINVAL && point->hook == ATTACH_TC_INGRESS)
-		return error_set(error, err,
-				 "device %s: the kernel has no tcx links (they came with 6.6)",
 				 point->device);
 	if (err)
 		return error_set(error, err, "device %s: can't attach %s: %s", point->device,
@@ -138,12 +220,15 @@ static int attach_prune_one(void *arg, const char *path, const char *name)
 {
 	const struct attach_set *set = arg;
 	char wanted[32];
+	int ifindex;
 
 	for (size_t i = 0; i < set->n; i++) {
 		attach_name(wanted, &set->points[i]);
 		if (!strcmp(wanted, name))
 			return 0;
 	}
+	if (sscanf(name, "clsact-ingress-%d", &ifindex) == 1)
+		return clsact_remove(path, ifindex);
 	return link_remove(path);
 }
 

@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * Programs on devices: one pinned bpf_link each, DIR/v<LB_ABI>/links/HOOK-IFINDEX.
+ * Programs on devices, each with a pin DIR/v<LB_ABI>/links/HOOK-IFINDEX.
  *
- * A link keeps its program attached without this process, and lets another
- * program take its place without a packet in between.  (Names carry the
- * ifindex because bpffs refuses dots, which device names may have.)
+ * XDP and tcx have a bpf_link: it keeps its program attached without this
+ * process, and lets another program take its place without a packet in
+ * between.  Kernels before 6.6 have no tcx: there a clsact filter does the
+ * same, and the program itself is pinned to tell that the filter is ours.
+ * (Names carry the ifindex because bpffs refuses dots, which device names may
+ * have.)
  */
 #ifndef GW_ATTACH_H
 #define GW_ATTACH_H
+
+#include <stdbool.h>
 
 #include "error.h"
 
 enum attach_hook {
 	ATTACH_XDP_GENERIC,
-	ATTACH_TC_INGRESS,
+	ATTACH_TCX_INGRESS,
+	ATTACH_CLSACT_INGRESS,
 };
 
 struct attach_point {
@@ -22,6 +28,9 @@ struct attach_point {
 	const char *device; /* name, for messages */
 	int program_fd;
 };
+
+/* Has the kernel tcx links?  Asked with any TC program. */
+bool attach_has_tcx(int program_fd);
 
 /* Attach, or replace the program of the link that is pinned.  A link whose
  * device is gone is made anew. */

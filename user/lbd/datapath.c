@@ -25,6 +25,7 @@ struct datapath {
 	int lock;
 	struct lb_bpf *skel;
 	struct maps *maps;
+	enum attach_hook tc; /* ATTACH_TCX_INGRESS or ATTACH_CLSACT_INGRESS */
 };
 
 const char *hook_name(enum hook hook)
@@ -215,6 +216,15 @@ int datapath_open(const struct datapath_config *config, struct datapath **ret, s
 					: "; --log-level debug shows the kernel's words");
 		goto out;
 	}
+	datapath->tc = ATTACH_CLSACT_INGRESS;
+	if (config->tc != DATAPATH_TC_CLSACT &&
+	    attach_has_tcx(bpf_program__fd(datapath->skel->progs.lb_tc_pod)))
+		datapath->tc = ATTACH_TCX_INGRESS;
+	else if (config->tc == DATAPATH_TC_TCX) {
+		err = error_set(error, -ENOTSUP,
+				"--tc tcx: the kernel has no tcx (it came with 6.6)");
+		goto out;
+	}
 	err = maps_pin(config->bpffs_dir, datapath->skel, error);
 	err = err ?: maps_open(config->bpffs_dir, &datapath->maps, error);
 out:
@@ -248,7 +258,7 @@ int datapath_attach(struct datapath *datapath, const struct datapath_device *dev
 
 		/* TC first: it does alone what XDP does. */
 		points[npoints++] =
-			(struct attach_point){ATTACH_TC_INGRESS, device->ifindex, device->name,
+			(struct attach_point){datapath->tc, device->ifindex, device->name,
 					      device->role == DEVICE_UPLINK ? uplink_fd : pod_fd};
 		if (device->role == DEVICE_UPLINK && device->hook == HOOK_XDP_GENERIC)
 			points[npoints++] = (struct attach_point){

@@ -24,11 +24,19 @@ enum hook {
 };
 const char *hook_name(enum hook hook);
 
+/* How TC programs are attached. */
+enum datapath_tc {
+	DATAPATH_TC_AUTO, /* tcx where the kernel has it (6.6) */
+	DATAPATH_TC_TCX,
+	DATAPATH_TC_CLSACT,
+};
+
 /* Sizes are entries; 0 = as the pinned maps have it, else the default. */
 struct datapath_config {
 	const char *bpffs_dir;
 	uint32_t max_services, max_backends, max_frontends, max_flows, max_new_flows, max_slots;
 	uint64_t hash_seed;
+	enum datapath_tc tc;
 	const struct addr *node_addresses; /* the source of flows that need one of ours */
 	size_t nnode_addresses;
 };
