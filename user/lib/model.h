@@ -3,7 +3,7 @@
  * The model: what a source wishes for, in terms of the datapath.
  *
  * A snapshot is immutable and complete.  It is made by snapshot_build() from
- * the Kubernetes objects a source holds (objects.h), is handed to plan_make(),
+ * the Kubernetes objects a source holds (snapshot.h), is handed to plan_make(),
  * and is freed as a whole by snapshot_free().  All strings and arrays in it
  * belong to it.  No file here knows sources, maps or BPF.
  *
@@ -67,31 +67,15 @@ struct model_refusal {
 	bool keep;	       /* no good state is known: what the maps hold stays */
 };
 
-/* Facts of this node that a snapshot depends on. */
-struct source_node {
-	const char *name;	      /* node name, compared with an endpoint's nodeName */
-	const struct addr *addresses; /* where node ports are served */
-	size_t naddresses;
-};
-
 struct snapshot {
 	uint64_t revision;		/* raised by the source at each change */
 	struct model_service *services; /* sorted: namespace, name, port_name, protocol, family */
 	size_t nservices;
 	struct model_refusal *refusals;
 	size_t nrefusals;
-	void *memory; /* owns all of the above (model.c) */
+	void *memory; /* owns all of the above (snapshot.c) */
 };
 
-/*
- * Build the snapshot of the objects a source holds: services out of Services
- * and EndpointSlices (service-semantics sections A, B and K), refusals out of
- * what was refused.  Returns 0 or -ENOMEM; nothing else can go wrong, since
- * objects were checked when they were read.
- */
-struct objects;
-int snapshot_build(const struct objects *objects, const struct source_node *node, uint64_t revision,
-		   struct snapshot **ret);
 void snapshot_free(struct snapshot *snapshot);
 
 /* A hash of all content but the revision: equal snapshots, equal digests. */

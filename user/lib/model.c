@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include <string.h>
+
+#include "hash.h"
+#include "model.h"
+
+int model_service_compare(const struct model_service *a, const struct model_service *b)
+{
+	int order = strcmp(a->namespace, b->namespace);
+
+	if (!order)
+		order = strcmp(a->name, b->name);
+	if (!order)
+		order = strcmp(a->port_name, b->port_name);
+	if (!order)
+		order = a->protocol - b->protocol;
+	return order ? order : a->family - b->family;
+}
+
+static uint64_t digest_bytes(uint64_t h, const void *bytes, size_t n)
+{
+	const char *p = bytes;
+	uint64_t word;
+
+	h = hash_mix(h, n);
+	for (; n; p += sizeof(word)) {
+		size_t part = n < sizeof(word) ? n : sizeof(word);
+
+		word = 0;
+		memcpy(&word, p, part);
+		h = hash_mix(h, word);
+		n -= part;
+	}
+	return h;
+}
+
+static uint64_t digest_text(uint64_t h, const char *text)
+{
+	return digest_bytes(h, text, strlen(text));
+}
+
+static uint64_t digest_place(uint64_t h, const struct addr *addr, uint16_t port)
+{
+	h = hash_mix(h, (uint64_t)addr->family << 32 | port);
+	return digest_bytes(h, addr->bytes, sizeof(addr->bytes));
+}
+
+static uint64_t digest_service(uint64_t h, const struct model_service *service)
+{
+	h = digest_text(h, service->namespace);
+	h = digest_text(h, service->name);
+	h = digest_text(h, service->port_name);
+	h = digest_text(h, service->created);
+	h = hash_mix(h, (uint64_t)service->family << 32 | service->protocol << 16 | service->port);
+	h = hash_mix(h, service->nfrontends);
+	for (size_t i = 0; i < service->nfrontends; i++) {
+		h = hash_mix(h, service->frontends[i].kind);
+		h = digest_place(h, &service->frontends[i].addr, service->frontends[i].port);
+	}
+	h = hash_mix(h, service->nendpoints);
+	for (size_t i = 0; i < service->nendpoints; i++) {
+		const struct model_endpoint *e = &service->endpoints[i];
+
+		h = digest_place(h, &e->addr, e->port);
+		h = hash_mix(h, (uint64_t)e->weight << 4 | e->local << 3 | e->ready << 2 |
+					e->serving << 1 | e->terminating);
+		h = digest_text(h, e->node);
+		h = digest_text(h, e->pod);
+		h = digest_text(h, e->uid);
+	}
+	return h;
+}
+
+uint64_t snapshot_digest(const struct snapshot *snapshot)
+{
+	uint64_t h = hash_mix(snapshot->nservices, snapshot->nrefusals);
+
+	for (size_t i = 0; i < snapshot->nservices; i++)
+		h = digest_service(h, &snapshot->services[i]);
+	for (size_t i = 0; i < snapshot->nrefusals; i++) {
+		const struct model_refusal *refusal = &snapshot->refusals[i];
+
+		h = digest_text(h, refusal->where);
+		h = digest_text(h, refusal->kind);
+		h = digest_text(h, refusal->namespace);
+		h = digest_text(h, refusal->name);
+		h = digest_text(h, refusal->object);
+		h = digest_text(h, refusal->reason);
+		h = hash_mix(h, refusal->keep);
+	}
+	return h;
+}
