@@ -42,7 +42,7 @@ void netlink_close(struct netlink *netlink);
 /* For the event loop: readable fd -> netlink_process(), which takes in all
  * notifications that wait and returns 1 if anything changed that can matter
  * for a next hop or an attachment (a neighbour's state alone doesn't), 0 if
- * not, or -errno: then the cache is as it was, and the next call makes a
+ * not, or -errno: then something may be missing, and the next call makes a
  * fresh dump.  So do lost notifications (ENOBUFS). */
 int netlink_fd(const struct netlink *netlink);
 int netlink_process(struct netlink *netlink);

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * lbd: keeps the maps of the datapath equal to what the source says (sync.h).
+ * Here it starts, waits for events, and ends; this file knows all the others.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "api.h"
+#include "check.h"
+#include "host.h"
+#include "log.h"
+#include "report.h"
+#include "sync.h"
+
+#define EXIT_INPUT 2 /* options, the source, or the rights and places they need */
+
+/* Changes come in crowds: a pod is a device, an address, routes, a neighbour. */
+#define DEBOUNCE_MS 20
+#define RETRY_MS 1000
+
+struct lbd {
+	struct options options;
+	struct sync sync;
+	struct report report;
+	struct api *api;
+	uv_loop_t loop;
+	uv_poll_t netlink_poll;
+	uv_timer_t soon, linger;
+	uv_signal_t signals[3];
+};
+
+/* ---- syncs ----------------------------------------------------------------- */
+
+static void lbd_sync_event(struct lbd *lbd);
+
+static void soon_due(uv_timer_t *timer)
+{
+	lbd_sync_event(timer->data);
+}
+
+/* Sync after a while, if it isn't done earlier anyhow. */
+static void lbd_soon(struct lbd *lbd, uint64_t delay_ms)
+{
+	if (!uv_is_active((uv_handle_t *)&lbd->soon) || uv_timer_get_due_in(&lbd->soon) > delay_ms)
+		uv_timer_start(&lbd->soon, soon_due, delay_ms, 0);
+}
+
+static void linger_ended(uv_timer_t *timer)
+{
+	lbd_sync_event(timer->data);
+}
+
+/* Sync again when the plan says so: a gone backend's linger ends. */
+static void lbd_await_linger(struct lbd *lbd)
+{
+	uint64_t now = maps_now_ticks(), due = lbd->sync.plan ? lbd->sync.plan->due_ticks : 0;
+	uint64_t left_ns = due > now ? (due - now) << LB_TICK_SHIFT : 0;
+
+	if (due)
+		uv_timer_start(&lbd->linger, linger_ended, left_ns / 1000000 + DEBOUNCE_MS, 0);
+	else
+		uv_timer_stop(&lbd->linger);
+}
+
+static int lbd_sync(struct lbd *lbd, struct error *error)
+{
+	int err = sync_run(&lbd->sync, error);
+
+	report_sync(&lbd->report, &lbd->sync, err, error);
+	lbd_await_linger(lbd);
+	if (err)
+		lbd_soon(lbd, RETRY_MS);
+	return err;
+}
+
+/* For those who don't wait for the result. */
+static void lbd_sync_event(struct lbd *lbd)
+{
+	struct error error;
+
+	lbd_sync(lbd, &error);
+}
+
+/* ---- events ----------------------------------------------------------------- */
+
+static void netlink_readable(uv_poll_t *poll, int status, int events)
+{
+	struct lbd *lbd = poll->data;
+	/* However often routes change, syncs take a tenth of a CPU at most. */
+	uint64_t rest_ms = lbd->sync.took_ms * 10;
+	int changed = netlink_process(lbd->sync.netlink);
+
+	(void)status;
+	(void)events;
+	if (changed > 0)
+		lbd_soon(lbd, rest_ms > DEBOUNCE_MS ? rest_ms : DEBOUNCE_MS);
+	else if (changed < 0)
+		lbd_soon(lbd, RETRY_MS); /* which tells, if it fails again */
+}
+
+static void source_changed(void *arg)
+{
+	struct lbd *lbd = arg;
+
+	lbd->sync.reload = true;
+	lbd_sync_event(lbd);
+}
+
+static void signal_came(uv_signal_t *handle, int number)
+{
+	struct lbd *lbd = handle->data;
+
+	if (number == SIGHUP) {
+		log_info("reloading");
+		source_changed(lbd);
+		return;
+	}
+	log_info("stopping, traffic goes on signal=%d", number);
+	uv_stop(&lbd->loop);
+}
+
+/* POST /v1/sync. */
+static int sync_requested(void *arg, uint64_t *ret_revision, struct error *error)
+{
+	struct lbd *lbd = arg;
+	int err;
+
+	lbd->sync.reload = true;
+	err = lbd_sync(lbd, error);
+	if (!err)
+		err = sync_check_complete(&lbd->sync, error);
+	if (!err)
+		*ret_revision = lbd->sync.view.synced_revision;
+	return err;
+}
+
+/* ---- start and end ------------------------------------------------------------ */
+
+static int complain(int status, const struct error *error)
+{
+	fprintf(stderr, "lbd: %s\n", error->text);
+	return status;
+}
+
+/* The status of a start that failed: another lbd's presence, or a failure of
+ * the machine, can pass without a change of the input. */
+static int start_status(int err)
+{
+	switch (err) {
+	case -EPERM:   /* no root */
+	case -ENOTSUP: /* no bpffs */
+	case -EEXIST:  /* other sizes than the pinned maps', no socket */
+	case -ENOENT:
+	case -ENOTDIR:
+	case -EROFS:
+		return EXIT_INPUT;
+	default:
+		return EXIT_FAILURE;
+	}
+}
+
+static int detach(const struct options *options)
+{
+	struct error error;
+	int err = host_check_privileges(&error);
+
+	if (!err)
+		err = datapath_detach(options->bpffs_dir, &error);
+	return err ? complain(start_status(err), &error) : EXIT_SUCCESS;
+}
+
+/* What needs no rights and changes nothing; errors are the user's input. */
+static int lbd_read(struct lbd *lbd, struct error *error)
+{
+	struct sync *sync = &lbd->sync;
+	int err;
+
+	err = netlink_open(&sync->netlink, error);
+	if (err)
+		return err;
+	err = uplinks_find(&lbd->options, sync->netlink, &sync->uplinks, error);
+	if (err)
+		return err;
+	err = source_file_open(lbd->options.source_path, &sync->source, error);
+	if (err)
+		return error_prefix(error, err, "--source");
+	return sync_load(sync, error);
+}
+
+static int lbd_watch(struct lbd *lbd, struct error *error)
+{
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+
+	signal(SIGPIPE, SIG_IGN);
+	for (int i = 0; i < 3; i++)
+		uv_signal_start(&lbd->signals[i], signal_came, numbers[i]);
+	uv_poll_start(&lbd->netlink_poll, UV_READABLE, netlink_readable);
+	return source_file_watch(lbd->sync.source, &lbd->loop, source_changed, lbd, error);
+}
+
+/* Everything else, up to the first sync. */
+static int lbd_start(struct lbd *lbd, struct error *error)
+{
+	const struct options *options = &lbd->options;
+	const struct api_calls calls = {.sync = sync_requested, .arg = lbd};
+	const struct datapath_config config = {
+		.bpffs_dir = options->bpffs_dir,
+		.max_services = options->max_services,
+		.max_backends = options->max_backends,
+		.max_frontends = options->max_frontends,
+		.max_flows = options->max_flows,
+		.max_new_flows = options->max_new_flows,
+		.max_slots = options->max_slots,
+		.hash_seed = options->hash_seed,
+		.node_addresses = lbd->sync.uplinks.addresses,
+		.nnode_addresses = lbd->sync.uplinks.naddresses,
+	};
+	struct sync *sync = &lbd->sync;
+	int err;
+
+	err = host_check_privileges(error);
+	/* The socket first: where another lbd has it, nothing is changed. */
+	if (!err)
+		err = api_open(options->control_path, &lbd->loop, &sync->view, &calls, &lbd->api,
+			       error);
+	if (!err)
+		err = datapath_open(&config, &sync->datapath, error);
+	if (err)
+		return err;
+	sync->view.maps = sync->maps = datapath_maps(sync->datapath);
+	err = devices_open(options, sync->netlink, &sync->uplinks, sync->maps, &sync->devices,
+			   error);
+	if (!err)
+		err = lbd_watch(lbd, error);
+	if (err)
+		return err;
+	maps_quiesce(); /* apply.h: the lbd before may have died half-way */
+	return sync_run(sync, error);
+}
+
+static void lbd_init(struct lbd *lbd)
+{
+	struct sync *sync = &lbd->sync;
+
+	sync->options = sync->view.options = &lbd->options;
+	sync->view.attachments = &sync->attached;
+	sync->view.started_ms = uv_hrtime() / 1000000;
+}
+
+/* Handles of the loop; the netlink socket is there. */
+static void lbd_init_loop(struct lbd *lbd)
+{
+	uv_loop_init(&lbd->loop);
+	uv_timer_init(&lbd->loop, &lbd->soon);
+	uv_timer_init(&lbd->loop, &lbd->linger);
+	uv_poll_init(&lbd->loop, &lbd->netlink_poll, netlink_fd(lbd->sync.netlink));
+	lbd->soon.data = lbd->linger.data = lbd->netlink_poll.data = lbd;
+	for (int i = 0; i < 3; i++) {
+		uv_signal_init(&lbd->loop, &lbd->signals[i]);
+		lbd->signals[i].data = lbd;
+	}
+}
+
+/* Pins and traffic stay. */
+static void lbd_end(struct lbd *lbd)
+{
+	uv_handle_t *handles[] = {
+		(uv_handle_t *)&lbd->soon,	   (uv_handle_t *)&lbd->linger,
+		(uv_handle_t *)&lbd->netlink_poll, (uv_handle_t *)&lbd->signals[0],
+		(uv_handle_t *)&lbd->signals[1],   (uv_handle_t *)&lbd->signals[2],
+	};
+
+	api_close(lbd->api);
+	source_file_close(lbd->sync.source);
+	lbd->sync.source = NULL;
+	for (size_t i = 0; i < sizeof(handles) / sizeof(*handles); i++)
+		uv_close(handles[i], NULL);
+	uv_run(&lbd->loop, UV_RUN_DEFAULT); /* the closing callbacks */
+	uv_loop_close(&lbd->loop);
+}
+
+static int check(struct lbd *lbd)
+{
+	struct error error;
+	int refused = check_report(&lbd->options, lbd->sync.snapshot, stdout, stderr, &error);
+
+	if (refused < 0)
+		return complain(EXIT_FAILURE, &error);
+	return refused ? EXIT_INPUT : EXIT_SUCCESS;
+}
+
+static int run(struct lbd *lbd)
+{
+	struct error error;
+	int err, status = EXIT_SUCCESS;
+
+	lbd_init_loop(lbd);
+	err = lbd_start(lbd, &error);
+	if (err) {
+		status = complain(start_status(err), &error);
+	} else {
+		report_sync(&lbd->report, &lbd->sync, 0, &error);
+		log_info("ready revision=%llu services=%zu devices=%zu control=%s took_ms=%llu",
+			 (unsigned long long)lbd->sync.snapshot->revision,
+			 lbd->sync.snapshot->nservices, lbd->sync.attached.n,
+			 lbd->options.control_path, (unsigned long long)lbd->sync.took_ms);
+		lbd_await_linger(lbd);
+		uv_run(&lbd->loop, UV_RUN_DEFAULT);
+	}
+	lbd_end(lbd);
+	return status;
+}
+
+int main(int argc, char *argv[])
+{
+	static struct lbd lbd;
+	struct error error;
+	int status;
+
+	if (options_parse(argc, argv, &lbd.options, &error))
+		return complain(EXIT_INPUT, &error);
+	if (lbd.options.help) {
+		options_print_help(stdout);
+		return EXIT_SUCCESS;
+	}
+	if (lbd.options.version) {
+		printf("lbd %s\n", LB_VERSION);
+		return EXIT_SUCCESS;
+	}
+	log_set_level(lbd.options.log_level);
+	if (lbd.options.detach)
+		return detach(&lbd.options);
+	lbd_init(&lbd);
+	if (lbd_read(&lbd, &error))
+		status = complain(EXIT_INPUT, &error);
+	else
+		status = lbd.options.check ? check(&lbd) : run(&lbd);
+	report_clear(&lbd.report);
+	sync_close(&lbd.sync);
+	return status;
+}

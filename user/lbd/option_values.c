@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include "option_values.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+/* ---- kinds of values ------------------------------------------------------ */
+
+int option_set_switch(const struct option_spec *spec, struct options *options, const char *value,
+		      struct error *error)
+{
+	static const char *const yes[] = {"1", "true", "yes", "on"};
+	static const char *const no[] = {"0", "false", "no", "off"};
+	bool *to = option_field(options, spec->offset);
+
+	if (!value) { /* on the command line */
+		*to = true;
+		return 0;
+	}
+	for (size_t i = 0; i < 4; i++) {
+		if (strcasecmp(value, yes[i]) == 0 || strcasecmp(value, no[i]) == 0) {
+			*to = strcasecmp(value, yes[i]) == 0;
+			return 0;
+		}
+	}
+	return error_set(error, -EINVAL, "\"%s\" is neither true nor false", value);
+}
+
+/* Digits alone: no sign, no blanks, and no octal. */
+static int number_parse(const char *text, uint64_t max, uint64_t *ret)
+{
+	int base = strncmp(text, "0x", 2) == 0 ? 16 : 10;
+	unsigned long long number;
+	char *end;
+
+	if (!isxdigit((unsigned char)text[base == 16 ? 2 : 0]))
+		return -EINVAL;
+	errno = 0;
+	number = strtoull(text, &end, base);
+	if (errno || *end || number > max)
+		return -EINVAL;
+	*ret = number;
+	return 0;
+}
+
+int option_set_number32(const struct option_spec *spec, struct options *options, const char *value,
+			struct error *error)
+{
+	uint32_t *to = option_field(options, spec->offset);
+	uint64_t number;
+
+	if (number_parse(value, spec->max, &number) || number < spec->min)
+		return error_set(error, -EINVAL, "\"%s\" is not a number of %s (%u-%u)", value,
+				 spec->unit, spec->min, spec->max);
+	*to = (uint32_t)number;
+	return 0;
+}
+
+int option_set_number64(const struct option_spec *spec, struct options *options, const char *value,
+			struct error *error)
+{
+	if (number_parse(value, UINT64_MAX, option_field(options, spec->offset)))
+		return error_set(error, -EINVAL, "\"%s\" is not a number (0-%llu)", value,
+				 (unsigned long long)UINT64_MAX);
+	return 0;
+}
+
+int option_set_text(const struct option_spec *spec, struct options *options, const char *value,
+		    struct error *error)
+{
+	if (!*value)
+		return error_set(error, -EINVAL, "is empty: %s expected", spec->metavar);
+	*(const char **)option_field(options, spec->offset) = value;
+	return 0;
+}
+
+/* ---- single options -------------------------------------------------------- */
+
+int option_set_source(const struct option_spec *spec, struct options *options, const char *value,
+		      struct error *error)
+{
+	if (strcmp(value, "kubernetes") == 0)
+		return error_set(error, -EINVAL,
+				 "\"kubernetes\" isn't in this version yet: file:PATH expected");
+	if (strncmp(value, "file:", 5) || !value[5])
+		return error_set(error, -EINVAL, "\"%s\" is not file:PATH", value);
+	return option_set_text(spec, options, value + 5, error);
+}
+
+int option_set_control(const struct option_spec *spec, struct options *options, const char *value,
+		       struct error *error)
+{
+	size_t max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+
+	if (strlen(value) > max)
+		return error_set(error, -EINVAL,
+				 "\"%s\" is longer than a socket's path can be (%zu bytes)", value,
+				 max);
+	return option_set_text(spec, options, value, error);
+}
+
+int option_set_node(const struct option_spec *spec, struct options *options, const char *value,
+		    struct error *error)
+{
+	size_t length = strlen(value);
+
+	if (length == 0 || length >= sizeof(options->node))
+		return error_set(error, -EINVAL, "\"%s\" is not a node's name (1-%zu characters)",
+				 value, sizeof(options->node) - 1);
+	memcpy(option_field(options, spec->offset), value, length + 1);
+	return 0;
+}
+
+int option_set_hook(const struct option_spec *spec, struct options *options, const char *value,
+		    struct error *error)
+{
+	enum hook *to = option_field(options, spec->offset);
+
+	for (enum hook hook = HOOK_AUTO; hook <= HOOK_TC; hook++) {
+		if (strcmp(value, hook_name(hook)))
+			continue;
+		if (hook == HOOK_XDP)
+			return error_set(error, -EINVAL,
+					 "\"xdp\" (native) isn't in this version yet: "
+					 "auto, xdp-generic or tc expected");
+		*to = hook;
+		return 0;
+	}
+	return error_set(error, -EINVAL, "\"%s\" is not a hook (%s)", value, spec->metavar);
+}
+
+int option_set_log_level(const struct option_spec *spec, struct options *options, const char *value,
+			 struct error *error)
+{
+	if (log_level_parse(value, option_field(options, spec->offset)))
+		return error_set(error, -EINVAL, "\"%s\" is not a log level (%s)", value,
+				 spec->metavar);
+	return 0;
+}
+
+/* ---- elements of lists ------------------------------------------------------ */
+
+static void *list_end(const struct option_spec *spec, struct options *options)
+{
+	size_t count = *(size_t *)option_field(options, spec->count_offset);
+
+	return option_field(options, spec->offset + count * spec->element_bytes);
+}
+
+int option_add_device(const struct option_spec *spec, struct options *options, const char *value,
+		      struct error *error)
+{
+	size_t length = strlen(value);
+
+	if (length == 0 || length >= IFNAMSIZ || strpbrk(value, "/ \t\n"))
+		return error_set(error, -EINVAL, "\"%s\" is not a device's name (1-%d characters)",
+				 value, IFNAMSIZ - 1);
+	memcpy(list_end(spec, options), value, length + 1);
+	return 0;
+}
+
+int option_add_glob(const struct option_spec *spec, struct options *options, const char *value,
+		    struct error *error)
+{
+	size_t length = strlen(value);
+
+	if (length == 0 || length >= OPTIONS_GLOB_SIZE)
+		return error_set(error, -EINVAL,
+				 "\"%s\" is not a pattern of device names (1-%d characters)", value,
+				 OPTIONS_GLOB_SIZE - 1);
+	memcpy(list_end(spec, options), value, length + 1);
+	return 0;
+}
+
+int option_add_address(const struct option_spec *spec, struct options *options, const char *value,
+		       struct error *error)
+{
+	const char *special;
+	struct addr addr;
+
+	if (addr_parse(value, &addr))
+		return error_set(error, -EINVAL, "\"%s\" is not an IP address", value);
+	special = addr_special(&addr);
+	if (special)
+		return error_set(error, -EINVAL, "\"%s\" is not a node's address: it is %s", value,
+				 special);
+	memcpy(list_end(spec, options), &addr, sizeof(addr));
+	return 0;
+}
+
+int option_add_prefix(const struct option_spec *spec, struct options *options, const char *value,
+		      struct error *error)
+{
+	struct prefix prefix;
+
+	if (prefix_parse(value, &prefix))
+		return error_set(error, -EINVAL, "\"%s\" is not ADDRESS/LENGTH", value);
+	memcpy(list_end(spec, options), &prefix, sizeof(prefix));
+	return 0;
+}

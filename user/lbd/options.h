@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * lbd's options: one table drives the command line, the environment
+ * (GUIDEWAY_<OPTION>, which the command line overrules) and --help.
+ *
+ * All values are checked when they are read, as far as the text alone tells;
+ * strings point into argv or the environment, lists are copies.
+ */
+#ifndef GW_OPTIONS_H
+#define GW_OPTIONS_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "addr.h"
+#include "datapath.h"
+#include "error.h"
+#include "log.h"
+
+#define OPTIONS_LIST_MAX 32 /* values of an option that can be repeated */
+#define OPTIONS_GLOB_SIZE 64
+
+struct options {
+	const char *source_path; /* of "file:PATH" */
+	char devices[OPTIONS_LIST_MAX][IFNAMSIZ];
+	size_t ndevices; /* 0 = those with a default route */
+	char pod_devices[OPTIONS_LIST_MAX][OPTIONS_GLOB_SIZE];
+	size_t npod_devices; /* 0 = any */
+	char node[256];
+	struct addr node_addresses[OPTIONS_LIST_MAX];
+	size_t nnode_addresses; /* 0 = the uplinks' */
+	struct prefix pod_cidrs[OPTIONS_LIST_MAX];
+	size_t npod_cidrs;
+	enum hook hook;
+	uint32_t linger_s;
+	uint64_t hash_seed;
+	/* 0 = as the pinned maps have it, else datapath.h's default */
+	uint32_t max_services, max_backends, max_frontends, max_flows, max_new_flows, max_slots;
+	const char *bpffs_dir;
+	const char *control_path;
+	enum log_level log_level;
+	bool check, detach;
+	bool version, help; /* print and exit 0; nothing else is looked at */
+};
+
+/* Returns 0, or -EINVAL with one line that names the option and its value. */
+int options_parse(int argc, char *const argv[], struct options *ret, struct error *error);
+
+void options_print_help(FILE *to);
+
+/* Does a device's name match --pod-device? */
+bool options_pod_device(const struct options *options, const char *name);
+
+#endif

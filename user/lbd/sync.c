@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include "sync.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "apply.h"
+
+int sync_load(struct sync *sync, struct error *error)
+{
+	const struct source_node node = {
+		.name = sync->options->node,
+		.addresses = sync->uplinks.addresses,
+		.naddresses = sync->uplinks.naddresses,
+	};
+	struct snapshot *snapshot;
+	size_t nbroken;
+	int err;
+
+	sync->view.stale = true;
+	err = source_file_load(sync->source, &node, &snapshot, &nbroken, error);
+	if (err)
+		return err;
+	plan_free(sync->plan);
+	sync->view.plan = sync->plan = NULL;
+	snapshot_free(sync->snapshot);
+	sync->view.snapshot = sync->snapshot = snapshot;
+	sync->view.stale = nbroken > 0;
+	sync->reload = false;
+	return 0;
+}
+
+/* Take in what netlink has to tell, and look for the uplinks again. */
+static int sync_follow(struct sync *sync, struct error *error)
+{
+	struct uplinks before = sync->uplinks;
+	int err = netlink_process(sync->netlink);
+
+	if (err < 0)
+		return error_set(error, err, "rtnetlink: %s", strerror(-err));
+	if (netlink_routes_revision(sync->netlink) == sync->routes_revision)
+		return 0;
+	err = uplinks_update(sync->options, sync->netlink, &sync->uplinks);
+	if (err)
+		return error_set(error, err, "can't read the routes: %s", strerror(-err));
+	sync->routes_revision = netlink_routes_revision(sync->netlink);
+	if (!uplinks_addresses_equal(&before, &sync->uplinks))
+		sync->reload = true; /* node ports are served there */
+	return 0;
+}
+
+static int sync_plan(struct sync *sync, struct error *error)
+{
+	const struct plan_options options = {
+		.now_ticks = maps_now_ticks(),
+		.linger_ticks = (sync->options->linger_s * 1000000000ULL >> LB_TICK_SHIFT) + 1,
+		.hash_seed = sync->options->hash_seed,
+		.next_hop = devices_next_hop,
+		.arg = sync->devices,
+	};
+	struct plan_frontend *frontends = NULL;
+	struct applied applied;
+	struct plan *plan;
+	int err;
+
+	err = devices_begin(sync->devices, error);
+	if (!err)
+		err = maps_applied(sync->maps, &applied, &frontends, error);
+	if (err)
+		return err;
+	err = plan_make(sync->snapshot, &applied, &options, &plan);
+	if (!err) {
+		plan_free(sync->plan);
+		sync->view.plan = sync->plan = plan;
+		sync->view.nfrontends = applied.nfrontends;
+	} else {
+		error_set(error, err, "can't plan: %s", strerror(-err));
+	}
+	free(frontends);
+	return err;
+}
+
+/* Attach to exactly this set, which is lbd's then. */
+static int sync_attach(struct sync *sync, struct attachments *set, struct error *error)
+{
+	int err;
+
+	if (!sync->attach_failed && attachments_equal(&sync->attached, set)) {
+		attachments_clear(set);
+		return 0;
+	}
+	attachments_clear(&sync->attached);
+	sync->attached = *set;
+	*set = (struct attachments){0};
+	err = attachments_attach(&sync->attached, sync->datapath, error);
+	sync->attach_failed = err != 0;
+	/* The device has gone since; netlink is about to tell. */
+	return err == -ENODEV ? 0 : err;
+}
+
+/* Give all devices their programs that any state of this sync needs: those of
+ * before and those of the plan. */
+static int sync_attach_early(struct sync *sync, struct error *error)
+{
+	struct attachments wanted = {0}, joined = {0};
+	int err;
+
+	if (attachments_collect(&sync->uplinks, sync->devices, sync->netlink, &wanted) ||
+	    attachments_join(&sync->attached, &wanted, &joined))
+		err = error_set(error, -ENOMEM, "no memory");
+	else
+		err = sync_attach(sync, &joined, error);
+	attachments_clear(&wanted);
+	attachments_clear(&joined);
+	return err;
+}
+
+static int sync_attach_exactly(struct sync *sync, struct error *error)
+{
+	struct attachments wanted = {0};
+	int err;
+
+	if (attachments_collect(&sync->uplinks, sync->devices, sync->netlink, &wanted))
+		return error_set(error, -ENOMEM, "no memory");
+	err = sync_attach(sync, &wanted, error);
+	attachments_clear(&wanted);
+	return err;
+}
+
+/*
+ * Carry the plan out.  On a first start the maps are filled before anything is
+ * attached; later a new pod's device has its program before a ring names the
+ * pod, else its first replies would leave as they are.  A device that can't be
+ * attached to is no reason to keep the others waiting.
+ */
+static int sync_apply(struct sync *sync, struct error *error)
+{
+	bool first = !sync->attached.n && !sync->view.nfrontends;
+	struct error attach_error;
+	int err, attach_err = 0;
+
+	err = devices_store(sync->devices, error);
+	if (err)
+		return err;
+	if (!first)
+		attach_err = sync_attach_early(sync, &attach_error);
+	err = apply_plan(sync->maps, sync->plan, error);
+	if (err)
+		return err;
+	sync->view.nfrontends += sync->plan->nfrontends - sync->plan->nfrontends_deleted;
+	err = devices_release(sync->devices, error);
+	if (err)
+		return err;
+	attach_err = sync_attach_exactly(sync, &attach_error) ?: attach_err;
+	if (attach_err)
+		*error = attach_error;
+	return attach_err;
+}
+
+int sync_run(struct sync *sync, struct error *error)
+{
+	uint64_t start_ns = uv_hrtime();
+	struct error load_error;
+	int err, load_err = 0;
+
+	err = sync_follow(sync, error);
+	if (!err && sync->reload)
+		load_err = sync_load(sync, &load_error);
+	if (!err)
+		err = sync_plan(sync, error);
+	if (!err)
+		err = sync_apply(sync, error);
+	if (!err)
+		sync->view.synced_revision = sync->snapshot->revision;
+	sync->took_ms = (uv_hrtime() - start_ns) / 1000000;
+	if (!err && load_err) {
+		err = load_err;
+		*error = load_error;
+	}
+	return err;
+}
+
+/* Is an endpoint of this node kept out of the rings by the lack of a device?
+ * Those of other nodes are theirs to serve. */
+static bool local_endpoint_left_out(const struct sync *sync, const struct model_service *service)
+{
+	bool any_ready = false;
+
+	for (size_t i = 0; i < service->nendpoints; i++)
+		any_ready |= service->endpoints[i].ready;
+	for (size_t i = 0; i < service->nendpoints; i++) {
+		const struct model_endpoint *e = &service->endpoints[i];
+
+		if (e->local && model_endpoint_usable(e, any_ready) &&
+		    !LB_NEXT_HOP_DEVICE(devices_next_hop(sync->devices, &e->addr)))
+			return true;
+	}
+	return false;
+}
+
+int sync_check_complete(const struct sync *sync, struct error *error)
+{
+	const struct plan *plan = sync->plan;
+	size_t first = view_refusals(&sync->view), n = 0;
+
+	for (size_t i = 0; i < view_refusals(&sync->view); i++) {
+		size_t p = i - sync->snapshot->nrefusals;
+
+		if (i >= sync->snapshot->nrefusals && plan->refusals[p].partial &&
+		    !local_endpoint_left_out(sync, plan->refusals[p].service))
+			continue;
+		if (!n++)
+			first = i;
+	}
+	if (!n)
+		return 0;
+	view_refusal_line(&sync->view, first, error);
+	return n == 1 ? -EBADMSG : error_prefix(error, -EBADMSG, "%zu refused, the first", n);
+}
+
+void sync_close(struct sync *sync)
+{
+	attachments_clear(&sync->attached);
+	devices_close(sync->devices);
+	datapath_close(sync->datapath);
+	plan_free(sync->plan);
+	snapshot_free(sync->snapshot);
+	source_file_close(sync->source);
+	netlink_close(sync->netlink);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * One sync: the maps and the devices' programs become what source and network
+ * say now.
+ *
+ *	source --> snapshot --+
+ *	netlink -> next hops -+-> plan --> apply --> maps;  programs --> devices
+ *	maps ----> applied ---+
+ *
+ * Whatever happens (a file, a device, a route, a neighbour, a linger's end, a
+ * request) ends in one sync_run(), and a restart is no special case.  lbd.c
+ * fills a struct sync, step by step as it starts, and owns it.
+ */
+#ifndef GW_SYNC_H
+#define GW_SYNC_H
+
+#include "attachments.h"
+#include "datapath.h"
+#include "devices.h"
+#include "netlink.h"
+#include "options.h"
+#include "plan.h"
+#include "source_file.h"
+#include "uplinks.h"
+#include "view.h"
+
+struct sync {
+	const struct options *options;
+	struct netlink *netlink;
+	struct uplinks uplinks;
+	uint64_t routes_revision; /* that the uplinks are from */
+	struct source_file *source;
+	bool reload;		   /* the source is to be read again */
+	struct snapshot *snapshot; /* the last good one */
+	struct plan *plan;	   /* made from it; NULL = not yet */
+	struct datapath *datapath;
+	struct maps *maps; /* the datapath's */
+	struct devices *devices;
+	struct attachments attached;
+	bool attach_failed;
+	struct view view; /* of all this, for the API */
+	uint64_t took_ms; /* the last run */
+};
+
+/* Read the source.  A failure leaves the last snapshot. */
+int sync_load(struct sync *sync, struct error *error);
+
+/* Needs everything but snapshots later than the first: does all there is to
+ * do.  Where the source alone can't be read, the last snapshot is kept in
+ * force all the same. */
+int sync_run(struct sync *sync, struct error *error);
+
+/*
+ * After a run that succeeded: is everything that the source holds in the maps?
+ * Returns 0, or -EBADMSG and what isn't: something was refused.  Endpoints on
+ * other nodes may be left out.
+ */
+int sync_check_complete(const struct sync *sync, struct error *error);
+
+/* Close and free what it holds, also half-filled. */
+void sync_close(struct sync *sync);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include "uplinks.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Addresses of one device that are looked at for the first of each family. */
+#define ADDRESSES_MAX 64
+
+/* Generic XDP comes first everywhere: on a veth native XDP would switch GSO off
+ * at the peer, and on a NIC native XDP isn't in this version yet. */
+static void uplink_choose_hook(struct uplink *uplink, const struct netlink_link *link,
+			       enum hook wanted)
+{
+	uplink->hook = wanted == HOOK_AUTO ? HOOK_XDP_GENERIC : wanted;
+	if (wanted != HOOK_AUTO)
+		uplink->reason = "as --hook says";
+	else if (strcmp(link->kind, "veth") == 0)
+		uplink->reason = "a veth: native XDP would switch its peer's GSO off";
+	else
+		uplink->reason = "native XDP isn't in this version yet";
+}
+
+static void uplink_add(struct uplinks *uplinks, const struct netlink_link *link, enum hook hook)
+{
+	struct uplink *uplink = &uplinks->list[uplinks->n];
+
+	if (uplinks->n == OPTIONS_LIST_MAX || uplinks_contain(uplinks, link->ifindex))
+		return;
+	uplink->ifindex = link->ifindex;
+	memcpy(uplink->name, link->name, sizeof(uplink->name));
+	uplink_choose_hook(uplink, link, hook);
+	uplinks->n++;
+}
+
+/* Returns 0, or -ENODEV where a named device doesn't exist (the others are
+ * added all the same). */
+static int uplinks_add_named(const struct options *options, const struct netlink *netlink,
+			     struct uplinks *uplinks, struct error *error)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < options->ndevices; i++) {
+		const struct netlink_link *link =
+			netlink_link_by_name(netlink, options->devices[i]);
+
+		if (link)
+			uplink_add(uplinks, link, options->hook);
+		else
+			err = error_set(error, -ENODEV, "--device: \"%s\" doesn't exist",
+					options->devices[i]);
+	}
+	return err;
+}
+
+static int uplinks_add_default(const struct options *options, struct netlink *netlink,
+			       struct uplinks *uplinks, struct error *error)
+{
+	int ifindexes[OPTIONS_LIST_MAX];
+	int n = netlink_default_devices(netlink, ifindexes, OPTIONS_LIST_MAX);
+
+	if (n < 0)
+		return error_set(error, n, "can't read the routes: %s", strerror(-n));
+	for (int i = 0; i < n; i++) {
+		const struct netlink_link *link = netlink_link_by_index(netlink, ifindexes[i]);
+
+		if (link && !link->loopback)
+			uplink_add(uplinks, link, options->hook);
+	}
+	return 0;
+}
+
+static void uplinks_add_addresses(const struct options *options, const struct netlink *netlink,
+				  struct uplinks *uplinks)
+{
+	struct addr found[ADDRESSES_MAX];
+
+	if (options->nnode_addresses) {
+		memcpy(uplinks->addresses, options->node_addresses,
+		       options->nnode_addresses * sizeof(*uplinks->addresses));
+		uplinks->naddresses = options->nnode_addresses;
+		return;
+	}
+	for (size_t u = 0; u < uplinks->n; u++) {
+		size_t n =
+			netlink_addresses(netlink, uplinks->list[u].ifindex, found, ADDRESSES_MAX);
+
+		for (uint8_t family = 4; family <= 6; family += 2) {
+			for (size_t i = 0; i < n; i++) {
+				if (found[i].family == family) {
+					uplinks->addresses[uplinks->naddresses++] = found[i];
+					break;
+				}
+			}
+		}
+	}
+}
+
+int uplinks_find(const struct options *options, struct netlink *netlink, struct uplinks *ret,
+		 struct error *error)
+{
+	struct uplinks uplinks = {0};
+	int err;
+
+	if (options->ndevices)
+		err = uplinks_add_named(options, netlink, &uplinks, error);
+	else
+		err = uplinks_add_default(options, netlink, &uplinks, error);
+	if (err)
+		return err;
+	if (!uplinks.n && !options->check)
+		return error_set(error, -ENODEV,
+				 "--device: is missing, and no device has a default route");
+	uplinks_add_addresses(options, netlink, &uplinks);
+	*ret = uplinks;
+	return 0;
+}
+
+int uplinks_update(const struct options *options, struct netlink *netlink, struct uplinks *uplinks)
+{
+	struct uplinks now = {0};
+	struct error error;
+	bool stay;
+	int err;
+
+	if (options->ndevices) {
+		uplinks_add_named(options, netlink, &now, &error);
+	} else {
+		err = uplinks_add_default(options, netlink, &now, &error);
+		if (err)
+			return err;
+	}
+	stay = !options->ndevices && !now.n;
+	for (size_t i = 0; i < uplinks->n && stay; i++) {
+		const struct netlink_link *link =
+			netlink_link_by_index(netlink, uplinks->list[i].ifindex);
+
+		if (link)
+			uplink_add(&now, link, options->hook);
+	}
+	uplinks_add_addresses(options, netlink, &now);
+	*uplinks = now;
+	return 0;
+}
+
+bool uplinks_contain(const struct uplinks *uplinks, int ifindex)
+{
+	for (size_t i = 0; i < uplinks->n; i++)
+		if (uplinks->list[i].ifindex == ifindex)
+			return true;
+	return false;
+}
+
+bool uplinks_addresses_equal(const struct uplinks *a, const struct uplinks *b)
+{
+	return a->naddresses == b->naddresses &&
+	       memcmp(a->addresses, b->addresses, a->naddresses * sizeof(*a->addresses)) == 0;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "view.h"
+
+/* A backend of the maps, found by what an endpoint of the snapshot tells. */
+struct known_backend {
+	uint32_t service;
+	struct addr addr;
+	uint16_t port; /* host order */
+	bool gone;
+	uint32_t id;
+};
+
+/* An endpoint that left and came back may be there twice: the active one comes
+ * first. */
+static int known_compare(const void *a, const void *b)
+{
+	const struct known_backend *x = a, *y = b;
+	int order;
+
+	if (x->service != y->service)
+		return x->service < y->service ? -1 : 1;
+	order = addr_compare(&x->addr, &y->addr);
+	if (order)
+		return order;
+	return x->port != y->port ? x->port - y->port : x->gone - y->gone;
+}
+
+/* Sorted; returns malloc'ed memory or NULL. */
+static struct known_backend *known_backends(const struct maps *maps, size_t *ret_n)
+{
+	struct known_backend *known = calloc(maps->max_backends, sizeof(*known));
+	size_t n = 0;
+
+	if (!known)
+		return NULL;
+	for (uint32_t id = 1; id < maps->max_backends; id++) {
+		const struct lb_backend *backend = &maps->backends[id];
+
+		if (backend->state == LB_BACKEND_FREE)
+			continue;
+		known[n] = (struct known_backend){
+			.service = backend->service,
+			.port = ntohs(backend->port),
+			.gone = backend->state == LB_BACKEND_GONE,
+			.id = id,
+		};
+		addr_from_words(backend->family, backend->addr, &known[n].addr);
+		n++;
+	}
+	qsort(known, n, sizeof(*known), known_compare);
+	*ret_n = n;
+	return known;
+}
+
+/* The id of an endpoint's backend, 0 = it has none.  Endpoints are asked for in
+ * their order, so the place of the last one is where the next is looked for. */
+static uint32_t known_find(const struct known_backend *known, size_t n, size_t *place,
+			   uint32_t service, const struct model_endpoint *endpoint)
+{
+	const struct known_backend key = {
+		.service = service, .addr = endpoint->addr, .port = endpoint->port};
+
+	while (*place < n && known_compare(&known[*place], &key) < 0)
+		(*place)++;
+	if (*place == n || known[*place].service != service ||
+	    known[*place].port != endpoint->port ||
+	    addr_compare(&known[*place].addr, &endpoint->addr))
+		return 0;
+	return known[*place].id;
+}
+
+/* Where a service's backends begin. */
+static size_t known_first(const struct known_backend *known, size_t n, uint32_t service)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (known[middle].service < service)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Slots by backend id. */
+static void count_slots(const struct maps *maps, uint32_t service, uint32_t *slots)
+{
+	__u64 ring = maps->rings[LB_RING_INDEX(service, LB_SCOPE_CLUSTER)];
+	uint32_t nslots = LB_RING_SLOTS(ring), line = LB_RING_LINE(ring);
+	const __u32 *first;
+
+	/* Maps that another version left broken are no reason to fall. */
+	if (line > maps->arena_lines ||
+	    nslots > (uint64_t)(maps->arena_lines - line) * LB_ARENA_LINE_SLOTS)
+		return;
+	first = (const __u32 *)(const void *)(maps->arena + line); /* lines are adjacent */
+	for (uint32_t i = 0; i < nslots; i++)
+		if (first[i] < maps->max_backends)
+			slots[first[i]]++;
+}
+
+/* A row with its keys in the order that people read. */
+static json_t *row_new(void)
+{
+	static const char *const keys[] = {
+		"service",	 "port_name",	"protocol", "address",
+		"port",		 "node",	"pod",	    "ready",
+		"serving",	 "terminating", "state",    "health",
+		"weight",	 "slots",	"flows",    "connections_total",
+		"packets_total", "bytes_total",
+	};
+	json_t *row = json_object();
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		json_object_set_new_nocheck(row, keys[i], json_null());
+	view_set_text(row, "state", "active");
+	view_set_text(row, "health", "off");
+	return row;
+}
+
+static void set_number(json_t *row, const char *key, uint64_t number)
+{
+	json_object_set_new_nocheck(row, key, json_integer((json_int_t)number));
+}
+
+static void set_service(json_t *row, const struct model_service *service, const char *name)
+{
+	view_set_text(row, "service", name);
+	view_set_text(row, "port_name", service->port_name);
+	view_set_text(row, "protocol", view_protocol(service->protocol));
+}
+
+static void set_endpoint(json_t *row, const struct model_endpoint *endpoint)
+{
+	char text[ADDR_STRLEN];
+
+	view_set_text(row, "address", addr_format(&endpoint->addr, text));
+	set_number(row, "port", endpoint->port);
+	view_set_text(row, "node", endpoint->node);
+	view_set_text(row, "pod", endpoint->pod);
+	json_object_set_new_nocheck(row, "ready", json_boolean(endpoint->ready));
+	json_object_set_new_nocheck(row, "serving", json_boolean(endpoint->serving));
+	json_object_set_new_nocheck(row, "terminating", json_boolean(endpoint->terminating));
+	set_number(row, "weight", endpoint->weight);
+}
+
+static void set_counters(json_t *row, uint32_t id, uint32_t slots, const struct lb_traffic *traffic,
+			 const uint32_t *flows)
+{
+	const struct lb_traffic *t = &traffic[id]; /* id 0 counts nothing */
+
+	set_number(row, "slots", slots);
+	set_number(row, "flows", flows[id]);
+	set_number(row, "connections_total", t->connections);
+	set_number(row, "packets_total", t->packets_in + t->packets_out);
+	set_number(row, "bytes_total", t->bytes_in + t->bytes_out);
+}
+
+char *view_backends(const struct view *view, const char *service, const struct lb_traffic *traffic,
+		    const uint32_t *flows, size_t *ret_length)
+{
+	size_t nknown = 0;
+	struct known_backend *known = known_backends(view->maps, &nknown);
+	uint32_t *slots = calloc(view->maps->max_backends, sizeof(*slots));
+	uint32_t *ids = view_service_ids(view);
+	json_t *row = row_new();
+	struct view_rows rows;
+	char *text = NULL;
+
+	if (!known || !slots || !ids || !row)
+		goto out;
+	view_rows_begin(&rows, "backends");
+	for (size_t i = 0; i < view->snapshot->nservices; i++) {
+		const struct model_service *s = &view->snapshot->services[i];
+		size_t place = known_first(known, nknown, ids[i]);
+		char name[VIEW_NAME_SIZE];
+
+		view_name(s->namespace, s->name, name);
+		if (service && strcmp(service, name))
+			continue;
+		set_service(row, s, name);
+		if (ids[i])
+			count_slots(view->maps, ids[i], slots);
+		for (size_t e = 0; e < s->nendpoints; e++) {
+			uint32_t id = known_find(known, nknown, &place, ids[i], &s->endpoints[e]);
+
+			set_endpoint(row, &s->endpoints[e]);
+			set_counters(row, id, slots[id], traffic, flows);
+			view_rows_add(&rows, row);
+		}
+	}
+	text = view_rows_end(&rows, ret_length);
+out:
+	json_decref(row);
+	free(ids);
+	free(slots);
+	free(known);
+	return text;
+}

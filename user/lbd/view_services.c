@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include <stdlib.h>
+#include <string.h>
+
+#include "view.h"
+
+static const char *kind_name(enum frontend_kind kind)
+{
+	static const char *const names[] = {
+		[FRONTEND_CLUSTER_IP] = "ClusterIP",
+		[FRONTEND_NODE_PORT] = "NodePort",
+		[FRONTEND_EXTERNAL_IP] = "ExternalIP",
+		[FRONTEND_LOAD_BALANCER] = "LoadBalancer",
+	};
+
+	return names[kind];
+}
+
+static json_t *frontends_json(const struct model_service *service)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < service->nfrontends; i++) {
+		const struct model_frontend *frontend = &service->frontends[i];
+		char text[ADDR_STRLEN];
+
+		json_array_append_new(array, json_pack("{s:s, s:s, s:i}", "kind",
+						       kind_name(frontend->kind), "address",
+						       addr_format(&frontend->addr, text), "port",
+						       frontend->port));
+	}
+	return array;
+}
+
+static size_t usable_endpoints(const struct model_service *service)
+{
+	bool any_ready = false;
+	size_t usable = 0;
+
+	for (size_t i = 0; i < service->nendpoints; i++)
+		any_ready |= service->endpoints[i].ready;
+	for (size_t i = 0; i < service->nendpoints; i++)
+		usable += model_endpoint_usable(&service->endpoints[i], any_ready) &&
+			  service->endpoints[i].weight > 0;
+	return usable;
+}
+
+/* ---- which refusal concerns a service ------------------------------------------ */
+
+static int refusal_compare(const void *a, const void *b)
+{
+	const struct view_refusal *x = a, *y = b;
+	int order = strcmp(x->namespace, y->namespace);
+
+	return order ? order : strcmp(x->service, y->service);
+}
+
+/* Sorted by the Service they concern. */
+static struct view_refusal *refusals_by_service(const struct view *view)
+{
+	size_t n = view_refusals(view);
+	struct view_refusal *refusals = calloc(n + 1, sizeof(*refusals));
+
+	for (size_t i = 0; refusals && i < n; i++)
+		view_refusal(view, i, &refusals[i]);
+	if (refusals)
+		qsort(refusals, n, sizeof(*refusals), refusal_compare);
+	return refusals;
+}
+
+/* ------------------------------------------------------------------------------- */
+
+/* Sets state and reason. */
+static void state_set(json_t *row, const struct view *view, const struct model_service *service,
+		      uint32_t id, size_t usable, const struct view_refusal *refusal)
+{
+	const char *state = "ok", *reason = refusal ? refusal->reason : "";
+
+	if (refusal && !refusal->partial) {
+		state = "refused";
+	} else if (id == 0) {
+		state = "refused";
+		reason = "not in the maps yet";
+	} else if (view->maps->rings[LB_RING_INDEX(id, LB_SCOPE_CLUSTER)] == 0) {
+		state = "no_endpoint";
+		if (!refusal)
+			reason = service->nendpoints == 0 ? "it has no endpoints"
+				 : usable == 0		  ? "no endpoint is ready"
+					       : "no pod device leads to a ready endpoint";
+	}
+	view_set_text(row, "state", state);
+	view_set_text(row, "reason", reason);
+}
+
+char *view_services(const struct view *view, size_t *ret_length)
+{
+	struct view_refusal *refusals = refusals_by_service(view);
+	uint32_t *ids = view_service_ids(view);
+	json_t *row = json_object();
+	struct view_rows rows;
+	char *text = NULL;
+
+	if (!refusals || !ids || !row)
+		goto out;
+	view_rows_begin(&rows, "services");
+	for (size_t i = 0; i < view->snapshot->nservices; i++) {
+		const struct model_service *service = &view->snapshot->services[i];
+		const struct view_refusal key = {.namespace = service->namespace,
+						 .service = service->name};
+		size_t usable = usable_endpoints(service);
+		char name[VIEW_NAME_SIZE];
+
+		view_set_text(row, "service", view_name(service->namespace, service->name, name));
+		view_set_text(row, "port_name", service->port_name);
+		view_set_text(row, "protocol", view_protocol(service->protocol));
+		view_set_text(row, "family", view_family(service->family));
+		json_object_set_new(row, "port", json_integer(service->port));
+		json_object_set_new(row, "frontends", frontends_json(service));
+		json_object_set_new(row, "endpoints",
+				    json_integer((json_int_t)service->nendpoints));
+		json_object_set_new(row, "usable", json_integer((json_int_t)usable));
+		state_set(row, view, service, ids[i], usable,
+			  bsearch(&key, refusals, view_refusals(view), sizeof(*refusals),
+				  refusal_compare));
+		view_rows_add(&rows, row);
+	}
+	text = view_rows_end(&rows, ret_length);
+out:
+	json_decref(row);
+	free(ids);
+	free(refusals);
+	return text;
+}
