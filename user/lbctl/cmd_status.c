@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include <errno.h>
+#include <string.h>
+
+#include "command.h"
+#include "lb.h"
+#include "table.h"
+
+static const struct reason {
+	const char *text, *verdict, *meaning;
+} reasons[] = {
+#define REASON_ROW(name, text, verdict, meaning) {text, #verdict, meaning},
+	LB_REASONS(REASON_ROW)
+#undef REASON_ROW
+};
+
+/* NULL where a newer daemon knows a reason that this lbctl doesn't. */
+static const struct reason *reason_find(const char *text)
+{
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++)
+		if (!strcmp(reasons[i].text, text))
+			return &reasons[i];
+	return NULL;
+}
+
+static const struct table_column attachment_columns[] = {
+	{.header = "DEVICE", .key = "device"},
+	{.header = "ROLE", .key = "role"},
+	{.header = "HOOK", .key = "hook"},
+	{.header = "REASON", .key = "reason"},
+};
+
+static const struct table_column refused_columns[] = {
+	{.header = "REFUSED", .key = "where"},
+	{.header = "KIND", .key = "kind"},
+	{.header = "OBJECT", .key = "object"},
+	{.header = "REASON", .key = "reason"},
+};
+
+/* As kubectl shows ages: the two largest units. */
+static void uptime_print(long long s, FILE *out)
+{
+	if (s >= 86400)
+		fprintf(out, "%lldd%lldh", s / 86400, s / 3600 % 24);
+	else if (s >= 3600)
+		fprintf(out, "%lldh%lldm", s / 3600, s / 60 % 60);
+	else if (s >= 60)
+		fprintf(out, "%lldm%llds", s / 60, s % 60);
+	else
+		fprintf(out, "%llds", s);
+}
+
+static void summary_print(const struct value *status, FILE *out)
+{
+	long long revision = value_get_number(status, "revision");
+	long long synced = value_get_number(status, "synced_revision");
+
+	fputs("Node:        ", out);
+	table_safe(value_get_text(status, "node"), out);
+	fputs("\nDaemon:      lbd ", out);
+	table_safe(value_get_text(status, "version"), out);
+	fprintf(out, ", pid %lld, up ", value_get_number(status, "pid"));
+	uptime_print(value_get_number(status, "uptime_s"), out);
+	fputs("\nSource:      ", out);
+	table_safe(value_get_text(status, "source"), out);
+	fputs(" (", out);
+	table_safe(value_get_text(status, "source_state"), out);
+	fprintf(out, ")\nRevision:    %lld, ", revision);
+	if (revision == synced)
+		fputs("in the maps\n", out);
+	else
+		fprintf(out, "the maps hold %lld\n", synced);
+	fprintf(out, "Services:    %lld\nFrontends:   %lld\nBackends:    %lld\n",
+		value_get_number(status, "services"), value_get_number(status, "frontends"),
+		value_get_number(status, "backends"));
+}
+
+/* Packets and bytes by reason: all of them and what they mean with -o wide,
+ * else those that were counted. */
+static int packets_print(const struct value *status, bool wide, FILE *out)
+{
+	static const char *const headers[] = {"REASON", "PACKETS", "BYTES", "VERDICT", "MEANING"};
+	const struct value *bytes = value_get(status, "bytes");
+	size_t ncolumns = wide ? 5 : 3;
+	struct table table;
+
+	if (table_begin(&table, ncolumns))
+		return -ENOMEM;
+	for (size_t c = 0; c < ncolumns; c++) {
+		fputs(headers[c], table.cells);
+		table_next(&table);
+	}
+	value_foreach(value_get(status, "packets"), packets)
+	{
+		const struct reason *reason = reason_find(packets->key);
+
+		if (!wide && !strcmp(packets->text, "0"))
+			continue;
+		fprintf(table.cells, "%s%c%s%c%s%c", packets->key, 0, packets->text, 0,
+			value_get_text(bytes, packets->key), 0);
+		if (wide)
+			fprintf(table.cells, "%s%c%s%c", reason ? reason->verdict : "", 0,
+				reason ? reason->meaning : "", 0);
+	}
+	return table_end(&table, out);
+}
+
+#define TABLE(columns) columns, sizeof(columns) / sizeof(*(columns))
+
+static int status_print(const struct value *status, bool wide, FILE *out)
+{
+	const struct value *refused = value_get(status, "refused");
+	int err;
+
+	summary_print(status, out);
+	fputc('\n', out);
+	err = table_print(TABLE(attachment_columns), value_get(status, "attachments"), wide, out);
+	if (!err && refused->span > 1) {
+		fputc('\n', out);
+		err = table_print(TABLE(refused_columns), refused, wide, out);
+	}
+	if (!err) {
+		fputc('\n', out);
+		err = packets_print(status, wide, out);
+	}
+	return err;
+}
+
+static int status_show(const struct invocation *invocation, FILE *out, struct error *error)
+{
+	const struct value *status;
+	struct answer *answer;
+	int err;
+
+	err = client_get(invocation->client, "/v1/status", &answer, error);
+	if (err)
+		return err;
+	status = answer_root(answer);
+	if (value_get(status, "attachments")->type != VALUE_ARRAY)
+		err = error_set(error, -EPROTO, "the daemon's answer has no list \"attachments\"");
+	else if (output_is_document(invocation->output))
+		err = output_document(answer, invocation->output, out, error);
+	else
+		err = status_print(status, invocation->output == OUTPUT_WIDE, out);
+	if (err == -ENOMEM)
+		error_set(error, err, "out of memory");
+	answer_free(answer);
+	return err;
+}
+
+const struct command cmd_status = {
+	.words = "status",
+	.summary = "the daemon, what it attached, packets",
+	.flags = COMMAND_F_WATCH,
+	.run = status_show,
+};

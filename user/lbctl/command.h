@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * What a command of lbctl is: one const struct in a file of its own
+ * (cmd_*.c), listed in lbctl.c's table, from which the usage is printed, too.
+ *
+ * A command gets the options already checked and a client that has not
+ * connected yet.  It writes its result to `out` in the format asked for, and
+ * nothing to stdout or stderr: with --watch the result is kept in memory and
+ * shown if it differs from the one before.
+ */
+#ifndef LBCTL_COMMAND_H
+#define LBCTL_COMMAND_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "client.h"
+#include "error.h"
+#include "output.h"
+
+struct invocation {
+	enum output_format output;
+	const char *control; /* path of the daemon's socket */
+	const char *service; /* --service: "NS/NAME", NULL = all */
+	unsigned int timeout_s;
+	bool watch;
+	struct client *client;
+};
+
+/* What a command takes besides --control and -o. */
+enum command_flag {
+	COMMAND_F_WATCH = 1U << 0,
+	COMMAND_F_SERVICE = 1U << 1,
+	COMMAND_F_TIMEOUT = 1U << 2,
+	COMMAND_F_NAME = 1U << 3, /* -o name: its result has names */
+};
+
+struct command {
+	const char *words; /* "services list" */
+	const char *summary;
+	unsigned int flags; /* COMMAND_F_* */
+	/* Returns 0, or -errno with the error's text set. */
+	int (*run)(const struct invocation *invocation, FILE *out, struct error *error);
+};
+
+extern const struct command cmd_services_list;
+extern const struct command cmd_backends_list;
+extern const struct command cmd_status;
+extern const struct command cmd_wait;
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include "list.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+void list_cell_service(const struct value *row, FILE *out)
+{
+	const char *port_name = value_get_text(row, "port_name");
+
+	fputs(value_get_text(row, "service"), out);
+	if (*port_name)
+		fprintf(out, ":%s", port_name);
+}
+
+void list_cell_address(const struct value *row, FILE *out)
+{
+	const char *address = value_get_text(row, "address");
+	bool v6 = strchr(address, ':');
+
+	fprintf(out, v6 ? "[%s]:%lld" : "%s:%lld", address, value_get_number(row, "port"));
+}
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static void keep(void *name)
+{
+	(void)name; /* the names belong to the text that they are in */
+}
+
+/* Each name once, in the order they come: a backend of two services is two
+ * rows, but one thing to drain. */
+static int names_print(const struct list *list, const struct value *rows, FILE *out)
+{
+	char *names = NULL;
+	void *seen = NULL;
+	size_t size;
+	FILE *memory = open_memstream(&names, &size);
+	int err = -ENOMEM;
+
+	if (!memory)
+		return -ENOMEM;
+	value_foreach(rows, row)
+	{
+		list->name(row, memory);
+		fputc('\0', memory);
+	}
+	if (fclose(memory))
+		goto out;
+	for (char *name = names; name < names + size; name += strlen(name) + 1) {
+		char **found = tsearch(name, &seen, compare);
+
+		if (!found)
+			goto out;
+		if (*found == name) {
+			table_safe(name, out);
+			fputc('\n', out);
+		}
+	}
+	err = 0;
+out:
+	tdestroy(seen, keep);
+	free(names);
+	return err;
+}
+
+int list_show(const struct list *list, const char *path, const struct invocation *invocation,
+	      FILE *out, struct error *error)
+{
+	const struct value *rows;
+	struct answer *answer;
+	int err;
+
+	err = client_get(invocation->client, path, &answer, error);
+	if (err)
+		return err;
+	rows = value_get(answer_root(answer), list->key);
+	if (rows->type != VALUE_ARRAY)
+		err = error_set(error, -EPROTO, "the daemon's answer has no list \"%s\"",
+				list->key);
+	else if (output_is_document(invocation->output))
+		err = output_document(answer, invocation->output, out, error);
+	else if (invocation->output == OUTPUT_NAME)
+		err = names_print(list, rows, out);
+	else
+		err = table_print(list->columns, list->ncolumns, rows,
+				  invocation->output == OUTPUT_WIDE, out);
+	if (err == -ENOMEM)
+		error_set(error, err, "out of memory");
+	answer_free(answer);
+	return err;
+}

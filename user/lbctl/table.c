@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include "table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COLUMN_GAP 3 /* blanks */
+
+void table_safe(const char *text, FILE *out)
+{
+	static const char control[] = "\001\002\003\004\005\006\a\b\t\n\v\f\r\016\017"
+				      "\020\021\022\023\024\025\026\027\030\031\032\033"
+				      "\034\035\036\037\177";
+
+	for (;;) {
+		size_t safe = strcspn(text, control);
+
+		fwrite(text, 1, safe, out);
+		if (!text[safe])
+			break;
+		fputc('?', out);
+		text += safe + 1;
+	}
+}
+
+/* Columns a terminal needs for the text: UTF-8 characters. */
+static size_t text_width(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text; text++)
+		width += ((unsigned char)*text & 0xc0) != 0x80;
+	return width;
+}
+
+int table_begin(struct table *table, size_t ncolumns)
+{
+	*table = (struct table){.ncolumns = ncolumns};
+	table->cells = open_memstream(&table->text, &table->size);
+	return table->cells ? 0 : -ENOMEM;
+}
+
+void table_next(struct table *table)
+{
+	fputc('\0', table->cells);
+}
+
+static const char *cell_shown(const char *cell)
+{
+	return *cell ? cell : "<none>";
+}
+
+static void cells_print(const char *cells, const char *end, const size_t *widths, size_t n,
+			FILE *out)
+{
+	size_t c = 0;
+
+	for (const char *cell = cells; cell < end; cell += strlen(cell) + 1) {
+		table_safe(cell_shown(cell), out);
+		if (c + 1 < n)
+			fprintf(out, "%*s",
+				(int)(widths[c] - text_width(cell_shown(cell)) + COLUMN_GAP), "");
+		else
+			fputc('\n', out);
+		c = (c + 1) % n;
+	}
+}
+
+int table_end(struct table *table, FILE *out)
+{
+	size_t *widths = calloc(table->ncolumns, sizeof(*widths));
+	size_t c = 0;
+	int err = -ENOMEM;
+
+	if (fclose(table->cells) || !widths)
+		goto out;
+	for (char *cell = table->text; cell < table->text + table->size; cell += strlen(cell) + 1) {
+		size_t width = text_width(cell_shown(cell));
+
+		if (width > widths[c])
+			widths[c] = width;
+		c = (c + 1) % table->ncolumns;
+	}
+	cells_print(table->text, table->text + table->size, widths, table->ncolumns, out);
+	err = 0;
+out:
+	free(table->text);
+	free(widths);
+	return err;
+}
+
+static void field_print(const struct value *field, FILE *out)
+{
+	if (field->type == VALUE_TRUE || field->type == VALUE_FALSE)
+		fputs(field->type == VALUE_TRUE ? "true" : "false", out);
+	else
+		fputs(field->text, out);
+}
+
+int table_print(const struct table_column *columns, size_t n, const struct value *rows, bool wide,
+		FILE *out)
+{
+	struct table table;
+	size_t shown = 0;
+
+	for (size_t c = 0; c < n; c++)
+		shown += wide || !columns[c].wide;
+	if (table_begin(&table, shown))
+		return -ENOMEM;
+	for (size_t c = 0; c < n; c++) {
+		if (columns[c].wide && !wide)
+			continue;
+		fputs(columns[c].header, table.cells);
+		table_next(&table);
+	}
+	value_foreach(rows, row)
+	{
+		for (size_t c = 0; c < n; c++) {
+			if (columns[c].wide && !wide)
+				continue;
+			if (columns[c].cell)
+				columns[c].cell(row, table.cells);
+			else
+				field_print(value_get(row, columns[c].key), table.cells);
+			table_next(&table);
+		}
+	}
+	return table_end(&table, out);
+}
