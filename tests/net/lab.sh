@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+# The lab itself: its pods behave as a ReplicaSet's, and it cleans up.
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
+
+pods_are_ready() { # N
+	same "$(lab pods | awk '$2 == "1/1" && $3 == "Running"' | wc -l)" "$1" "ready pods"
+	same "$(pods | wc -l)" "$1" "pods"
+}
+
+names_look_like_kubernetes() {
+	local pod
+	for pod in $(pods); do
+		matches "$pod" '^web-[bcdfghjklmnpqrstvwxz2456789]{10}-[bcdfghjklmnpqrstvwxz2456789]{5}$'
+	done
+}
+
+fails_with() { # STATUS LINE COMMAND...
+	local wanted=$1 line=$2 output status=0
+	shift 2
+	output=$("$@" 2>&1) || status=$?
+	same "$output" "$line"
+	same $status "$wanted" "exit status"
+}
+
+# What an endpoint's conditions were, while a pod was deleted.
+a_deleted_pod_terminates_first() {
+	local victim seen
+	victim=$(pods | head -n 1)
+	while :; do
+		grep -hB 2 "name: $victim," "$GUIDEWAY_LAB_DIR/manifests/web-ipv4.yaml" | grep -o 'conditions: .*' || echo gone
+		sleep 0.005
+	done >"$work/conditions" 2>/dev/null &
+	local watcher=$!
+	lab kill "$victim"
+	kill $watcher
+	wait $watcher 2>/dev/null || true
+	seen=$(uniq "$work/conditions")
+	same "$seen" "conditions: {ready: true, serving: true, terminating: false}
+conditions: {ready: false, serving: true, terminating: true}
+gone"
+	same "$(pods | grep -c "$victim")" 0
+	pods_are_ready 2
+}
+
+a_pod_is_published_before_it_is_ready() {
+	while sleep 0.002; do
+		grep -h 'conditions: .*' "$GUIDEWAY_LAB_DIR/manifests/web-ipv4.yaml" | tail -n 1
+	done >"$work/conditions" 2>/dev/null &
+	local watcher=$!
+	lab scale 3
+	kill $watcher
+	wait $watcher 2>/dev/null || true
+	grep -q 'ready: false, serving: false, terminating: false' "$work/conditions"
+	same "$(tail -n 1 "$work/conditions")" "  conditions: {ready: true, serving: true, terminating: false}"
+}
+
+the_youngest_goes_first() {
+	local before
+	before=$(pods | head -n 2)
+	lab scale 2
+	same "$(pods)" "$before"
+}
+
+a_forced_kill_replaces_the_pod() {
+	local victim
+	victim=$(pods | head -n 1)
+	lab kill --force "$victim"
+	same "$(pods | grep -c "$victim")" 0
+	pods_are_ready 2
+}
+
+a_pod_knows_who_it_is() {
+	local pod
+	pod=$(pods | head -n 1)
+	same "$(lab exec "$pod" printenv HOSTNAME)" "$pod"
+	same "$(lab exec "$pod" printenv POD_NAME)" "$pod"
+	same "$(lab exec "$pod" printenv POD_IP)" "$(pod_address "$pod" 4)"
+	same "$(lab exec "$pod" printenv NODE_NAME)" node1
+	lab curl "http://$(pod_address "$pod" 4):5000/" >/dev/null
+	matches "$(lab logs "$pod")" "Request received by $pod"
+}
+
+zero_replicas_are_an_empty_slice() {
+	lab scale 0
+	same "$(pods)" ""
+	same "$(ls "$GUIDEWAY_LAB_DIR/pods")" ""
+}
+
+traces() {
+	find "$GUIDEWAY_LAB_DIR" /run/netns/guideway-test-* -maxdepth 0 2>/dev/null || true
+	grep guideway-test /proc/self/mounts || true
+	find "$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)" -maxdepth 1 -name 'guideway-test*'
+}
+
+down_leaves_nothing() {
+	lab down
+	same "$(traces)" ""
+}
+
+# timeout sends SIGINT to the whole process group, as a terminal does.
+interrupted_up_leaves_nothing() { # SECONDS
+	local status=0
+	timeout -s INT "$1" env --default-signal=INT "$top/lab/lab" up --replicas 5 || status=$?
+	same $status 124 "exit status of timeout"
+	same "$(traces)" ""
+}
+
+a_killed_up_is_told_and_removed() {
+	"$top/lab/lab" up --replicas 5 >/dev/null 2>&1 &
+	local up=$!
+	eventually 10 test -d "$GUIDEWAY_LAB_DIR/node1"
+	kill -9 $up
+	wait $up 2>/dev/null || true
+	fails_with 1 "lab: a lab that ended badly left things behind; \`lab down\` removes them" lab up
+	lab down
+	same "$(traces)" ""
+}
+
+check "lab up brings pods that are ready" lab up --replicas 2
+check "they are all there" pods_are_ready 2
+check "their names look like a ReplicaSet's" names_look_like_kubernetes
+check "a second lab says that there is one" \
+	fails_with 1 "lab: a lab is up already; \`lab down\` ends it" lab up
+check "a pod has its own name, address, node and log" a_pod_knows_who_it_is
+check "a new pod is published at once, and ready once it answers" a_pod_is_published_before_it_is_ready
+check "scaling down takes the youngest" the_youngest_goes_first
+check "a deleted pod is terminating, then gone, then replaced" a_deleted_pod_terminates_first
+check "a pod killed by force is replaced" a_forced_kill_replaces_the_pod
+check "no replicas are an empty slice" zero_replicas_are_an_empty_slice
+check "an unknown pod is told" fails_with 1 "lab: nosuch: no such pod; \`lab pods\` lists them" lab kill nosuch
+check "an unknown command is told" fails_with 2 "lab: nosuch: unknown command; \`lab help\` lists them" lab nosuch
+check "lab down leaves nothing behind" down_leaves_nothing
+check "no lab is told" fails_with 1 "lab: no lab is up; \`lab up\` starts one" lab pods
+check "Ctrl-C at once leaves nothing behind" interrupted_up_leaves_nothing 0.05
+check "Ctrl-C among the pods leaves nothing behind" interrupted_up_leaves_nothing 0.3
+check "a lab killed halfway is told, and lab down removes it" a_killed_up_is_told_and_removed
+tests_end
