@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include "api.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <jansson.h>
 #include <microhttpd.h>
@@ -315,11 +316,14 @@ static int httpd_start(struct api *api, struct error *error)
 static void handles_start(struct api *api, uv_loop_t *loop)
 {
 	int http_fd = MHD_get_daemon_info(api->httpd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+	int err;
 
 	uv_timer_init(loop, &api->http_timer);
 	uv_timer_init(loop, &api->listen_timer);
-	uv_poll_init(loop, &api->http_poll, http_fd);
-	uv_poll_init(loop, &api->listen_poll, api->listen_fd);
+	err = uv_poll_init(loop, &api->http_poll, http_fd);
+	assert(!err); /* both can be polled, and nobody else does */
+	err = uv_poll_init(loop, &api->listen_poll, api->listen_fd);
+	assert(!err);
 	api->http_timer.data = api->listen_timer.data = api;
 	api->http_poll.data = api->listen_poll.data = api;
 	api->handles = 4;

@@ -195,11 +195,15 @@ static int lbd_read(struct lbd *lbd, struct error *error)
 static int lbd_watch(struct lbd *lbd, struct error *error)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+	int err = 0;
 
 	signal(SIGPIPE, SIG_IGN);
-	for (int i = 0; i < 3; i++)
-		uv_signal_start(&lbd->signals[i], signal_came, numbers[i]);
-	uv_poll_start(&lbd->netlink_poll, UV_READABLE, netlink_readable);
+	for (int i = 0; i < 3 && !err; i++)
+		err = uv_signal_start(&lbd->signals[i], signal_came, numbers[i]);
+	if (!err)
+		err = uv_poll_start(&lbd->netlink_poll, UV_READABLE, netlink_readable);
+	if (err)
+		return error_set(error, err, "can't await events: %s", uv_strerror(err));
 	return source_file_watch(lbd->sync.source, &lbd->loop, source_changed, lbd, error);
 }
 
@@ -253,17 +257,22 @@ static void lbd_init(struct lbd *lbd)
 }
 
 /* Handles of the loop; the netlink socket is there. */
-static void lbd_init_loop(struct lbd *lbd)
+static int lbd_init_loop(struct lbd *lbd, struct error *error)
 {
-	uv_loop_init(&lbd->loop);
-	uv_timer_init(&lbd->loop, &lbd->soon);
-	uv_timer_init(&lbd->loop, &lbd->linger);
-	uv_poll_init(&lbd->loop, &lbd->netlink_poll, netlink_fd(lbd->sync.netlink));
-	lbd->soon.data = lbd->linger.data = lbd->netlink_poll.data = lbd;
-	for (int i = 0; i < 3; i++) {
-		uv_signal_init(&lbd->loop, &lbd->signals[i]);
+	int err = uv_loop_init(&lbd->loop);
+
+	for (int i = 0; i < 3 && !err; i++) {
+		err = uv_signal_init(&lbd->loop, &lbd->signals[i]);
 		lbd->signals[i].data = lbd;
 	}
+	if (!err)
+		err = uv_poll_init(&lbd->loop, &lbd->netlink_poll, netlink_fd(lbd->sync.netlink));
+	if (err)
+		return error_set(error, err, "can't make the event loop: %s", uv_strerror(err));
+	uv_timer_init(&lbd->loop, &lbd->soon);
+	uv_timer_init(&lbd->loop, &lbd->linger);
+	lbd->soon.data = lbd->linger.data = lbd->netlink_poll.data = lbd;
+	return 0;
 }
 
 /* Pins and traffic stay. */
@@ -299,7 +308,8 @@ static int run(struct lbd *lbd)
 	struct error error;
 	int err, status = EXIT_SUCCESS;
 
-	lbd_init_loop(lbd);
+	if (lbd_init_loop(lbd, &error))
+		return complain(EXIT_FAILURE, &error);
 	err = lbd_start(lbd, &error);
 	if (err) {
 		status = complain(start_status(err), &error);
