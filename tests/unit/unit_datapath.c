@@ -129,6 +129,27 @@ static void another_size_is_refused_by_its_option(void **state)
 	assert_non_null(strstr(error.text, "65536"));
 }
 
+static void another_layout_is_refused(void **state)
+{
+	struct datapath_config c = config();
+	struct datapath *datapath = open_or_fail(&c);
+	struct error error;
+	char path[256];
+	int fd;
+
+	(void)state;
+	datapath_close(datapath);
+	snprintf(path, sizeof(path), "%s/v%d/maps/flows4", dir, LB_ABI);
+	assert_int_equal(unlink(path), 0);
+	fd = bpf_map_create(BPF_MAP_TYPE_LRU_HASH, "flows4", sizeof(struct lb_tuple4),
+			    sizeof(struct lb_flow) + 8, 1024, NULL);
+	assert_int_equal(bpf_obj_pin(fd, path), 0);
+	close(fd);
+	assert_int_equal(datapath_open(&c, &datapath, &error), -EEXIST);
+	assert_non_null(strstr(error.text, "flows4"));
+	assert_non_null(strstr(error.text, "--detach"));
+}
+
 static void a_second_daemon_is_refused(void **state)
 {
 	struct datapath_config c = config();
@@ -352,6 +373,7 @@ int main(void)
 		cmocka_unit_test_teardown(maps_are_adopted_with_their_contents, detach),
 		cmocka_unit_test_teardown(sizes_that_are_not_given_are_adopted, detach),
 		cmocka_unit_test_teardown(another_size_is_refused_by_its_option, detach),
+		cmocka_unit_test_teardown(another_layout_is_refused, detach),
 		cmocka_unit_test_teardown(a_second_daemon_is_refused, detach),
 		cmocka_unit_test_teardown(a_directory_off_bpffs_is_refused, detach),
 		cmocka_unit_test_teardown(programs_are_replaced_behind_their_links, detach),

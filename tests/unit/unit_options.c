@@ -120,6 +120,11 @@ static void every_option_is_read(void **state)
 static void limits_of_numbers_are_good_values(void **state)
 {
 	(void)state;
+	ASSERT_PARSED("--tc", "clsact");
+	assert_int_equal(options.tc, DATAPATH_TC_CLSACT);
+	ASSERT_PARSED("--snat-ports", "2000-2063");
+	assert_int_equal(options.snat_ports.first, 2000);
+	assert_int_equal(options.snat_ports.last, 2063);
 	ASSERT_PARSED("--linger", "0");
 	assert_int_equal(options.linger_s, 0);
 	ASSERT_PARSED("--linger", "86400");
@@ -277,6 +282,17 @@ static void bad_values_are_named(void **state)
 		{"--hook", "xdp",
 		 "--hook: \"xdp\" (native) isn't in this version yet: auto, xdp-generic or tc expected"},
 		{"--hook", "native", "--hook: \"native\" is not a hook (auto|xdp-generic|tc)"},
+		{"--tc", "tcp", "--tc: \"tcp\" is not a way to attach (auto|tcx|clsact)"},
+		{"--snat-ports", "10000",
+		 "--snat-ports: \"10000\" is not a range of 64 ports or more (FROM-TO)"},
+		{"--snat-ports", "10000-10062",
+		 "--snat-ports: \"10000-10062\" is not a range of 64 ports or more (FROM-TO)"},
+		{"--snat-ports", "0-5000",
+		 "--snat-ports: \"0-5000\" is not a range of 64 ports or more (FROM-TO)"},
+		{"--snat-ports", "60000-65536",
+		 "--snat-ports: \"60000-65536\" is not a range of 64 ports or more (FROM-TO)"},
+		{"--snat-ports", "20000-30000",
+		 "--snat-ports: \"20000-30000\" overlaps the node ports, 30000-32767"},
 		{"--linger", "x", "--linger: \"x\" is not a number of seconds (0-86400)"},
 		{"--linger", "", "--linger: \"\" is not a number of seconds (0-86400)"},
 		{"--linger", "-1", "--linger: \"-1\" is not a number of seconds (0-86400)"},

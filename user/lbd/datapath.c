@@ -44,15 +44,15 @@ const char *hook_name(enum hook hook)
  * error that is told in our words. */
 static int datapath_print(enum libbpf_print_level level, const char *format, va_list args)
 {
-	char line[1024];
-	int n;
+	char text[16384]; /* the verifier's log comes in one piece */
+	char *rest = text, *line;
 
 	if (level == LIBBPF_DEBUG)
 		return 0;
-	n = vsnprintf(line, sizeof(line), format, args);
-	if (n > 0)
-		line[strcspn(line, "\n")] = '\0';
-	log_debug("%s", line);
+	vsnprintf(text, sizeof(text), format, args);
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			log_debug("%s", line);
 	return 0;
 }
 
@@ -93,6 +93,12 @@ static int map_prepare(const char *dir, const struct map_size *size, struct erro
 				       : error_set(error, -errno, "%s: %s", path, strerror(errno));
 	if (bpf_obj_get_info_by_fd(fd, &info, &length))
 		err = error_set(error, -errno, "%s: %s", path, strerror(errno));
+	else if (info.key_size != bpf_map__key_size(size->map) ||
+		 info.value_size != bpf_map__value_size(size->map))
+		err = error_set(error, -EEXIST,
+				"--bpffs %s: the pinned map %s has another layout; start anew with "
+				"lbd --detach",
+				dir, name);
 	else if (size->wanted && info.max_entries != size->wanted)
 		err = error_set(error, -EEXIST,
 				"%s: the pinned map %s is made for %u; keep to that, or start "
@@ -206,6 +212,11 @@ int datapath_open(const struct datapath_config *config, struct datapath **ret, s
 	}
 	datapath->skel->rodata->config_hash_seed = config->hash_seed;
 	set_node_addresses(config, datapath->skel);
+	if (config->snat_port_first) {
+		datapath->skel->rodata->config_snat_port_first = config->snat_port_first;
+		datapath->skel->rodata->config_snat_ports =
+			config->snat_port_last - config->snat_port_first + 1;
+	}
 	err = maps_prepare(config, datapath->skel, error);
 	if (err)
 		goto out;

@@ -39,6 +39,7 @@ struct datapath_config {
 	enum datapath_tc tc;
 	const struct addr *node_addresses; /* the source of flows that need one of ours */
 	size_t nnode_addresses;
+	uint16_t snat_port_first, snat_port_last; /* of those, host order */
 };
 
 /* What is to be attached: one device in one role. */

@@ -57,3 +57,20 @@ const char *host_forwarding_command(uint8_t family)
 	return family == 4 ? "sysctl -w net.ipv4.ip_forward=1"
 			   : "sysctl -w net.ipv6.conf.all.forwarding=1";
 }
+
+int host_check_snat_ports(uint16_t first, uint16_t last, struct error *error)
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	unsigned int from = 0, until = 0;
+	int n = file ? fscanf(file, "%u %u", &from, &until) : 0;
+
+	if (file)
+		fclose(file);
+	if (n == 2 && first <= until && last >= from)
+		return error_set(
+			error, -EINVAL,
+			"--snat-ports %u-%u: the kernel gives %u-%u to sockets; choose "
+			"others, or run: sysctl -w net.ipv4.ip_local_port_range='%u 60999'",
+			first, last, from, until, last + 1 > 32768 ? last + 1 : 32768);
+	return 0;
+}

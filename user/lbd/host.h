@@ -21,4 +21,8 @@ bool host_forwards(uint8_t family);
 /* The command that makes it so. */
 const char *host_forwarding_command(uint8_t family);
 
+/* Does the kernel give ports of first..last (host order) to its own sockets?
+ * Returns 0 or -EINVAL. */
+int host_check_snat_ports(uint16_t first, uint16_t last, struct error *error);
+
 #endif

@@ -221,6 +221,9 @@ static int lbd_start(struct lbd *lbd, struct error *error)
 		.max_new_flows = options->max_new_flows,
 		.max_slots = options->max_slots,
 		.hash_seed = options->hash_seed,
+		.tc = options->tc,
+		.snat_port_first = options->snat_ports.first,
+		.snat_port_last = options->snat_ports.last,
 		.node_addresses = lbd->sync.uplinks.addresses,
 		.nnode_addresses = lbd->sync.uplinks.naddresses,
 	};
@@ -228,6 +231,9 @@ static int lbd_start(struct lbd *lbd, struct error *error)
 	int err;
 
 	err = host_check_privileges(error);
+	if (!err)
+		err = host_check_snat_ports(options->snat_ports.first, options->snat_ports.last,
+					    error);
 	/* The socket first: where another lbd has it, nothing is changed. */
 	if (!err)
 		err = api_open(options->control_path, &lbd->loop, &sync->view, &calls, &lbd->api,

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -130,6 +131,46 @@ int option_set_hook(const struct option_spec *spec, struct options *options, con
 		return 0;
 	}
 	return error_set(error, -EINVAL, "\"%s\" is not a hook (%s)", value, spec->metavar);
+}
+
+int option_set_tc(const struct option_spec *spec, struct options *options, const char *value,
+		  struct error *error)
+{
+	static const char *const names[] = {
+		[DATAPATH_TC_AUTO] = "auto",
+		[DATAPATH_TC_TCX] = "tcx",
+		[DATAPATH_TC_CLSACT] = "clsact",
+	};
+	enum datapath_tc *to = option_field(options, spec->offset);
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (!strcmp(value, names[i])) {
+			*to = i;
+			return 0;
+		}
+	}
+	return error_set(error, -EINVAL, "\"%s\" is not a way to attach (%s)", value,
+			 spec->metavar);
+}
+
+/* FROM-TO, ports in host order, at least as many as a flow tries. */
+int option_set_ports(const struct option_spec *spec, struct options *options, const char *value,
+		     struct error *error)
+{
+	struct option_ports *to = option_field(options, spec->offset);
+	unsigned int from, until;
+	int end = 0;
+
+	if (!isdigit((unsigned char)*value) ||
+	    sscanf(value, "%5u-%5u%n", &from, &until, &end) != 2 || value[end] || from < 1 ||
+	    until > 65535 || until < from + 63)
+		return error_set(error, -EINVAL, "\"%s\" is not a range of 64 ports or more (%s)",
+				 value, spec->metavar);
+	if (from <= OPTIONS_NODEPORT_LAST && until >= OPTIONS_NODEPORT_FIRST)
+		return error_set(error, -EINVAL, "\"%s\" overlaps the node ports, %d-%d", value,
+				 OPTIONS_NODEPORT_FIRST, OPTIONS_NODEPORT_LAST);
+	*to = (struct option_ports){from, until};
+	return 0;
 }
 
 int option_set_log_level(const struct option_spec *spec, struct options *options, const char *value,

@@ -36,6 +36,10 @@ static const struct option_spec specs[] = {
 	 option_add_prefix, LIST(pod_cidrs)},
 	{"hook", "auto|xdp-generic|tc", "where uplinks get their programs (default: auto)",
 	 option_set_hook, FIELD(hook)},
+	{"tc", "auto|tcx|clsact", "how TC programs are attached (default: tcx where it is)",
+	 option_set_tc, FIELD(tc)},
+	{"snat-ports", "FROM-TO", "of the node's address, for flows that need it (10000-29999)",
+	 option_set_ports, FIELD(snat_ports)},
 	{"linger", "S", "a removed backend keeps its TCP flows so long (default: 30)",
 	 NUMBER(linger_s, 0, 86400, "seconds")},
 	{"hash-seed", "N", "the same on all nodes that share flows (default: 0)",
@@ -252,6 +256,7 @@ static void options_default(struct options *options)
 {
 	*options = (struct options){
 		.hook = HOOK_AUTO,
+		.snat_ports = {10000, 29999},
 		.linger_s = 30,
 		.bpffs_dir = "/sys/fs/bpf/guideway",
 		.control_path = "/run/guideway/lbd.sock",

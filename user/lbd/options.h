@@ -23,6 +23,14 @@
 #define OPTIONS_LIST_MAX 32 /* values of an option that can be repeated */
 #define OPTIONS_GLOB_SIZE 64
 
+/* What kube-apiserver gives out unless it is told otherwise. */
+#define OPTIONS_NODEPORT_FIRST 30000
+#define OPTIONS_NODEPORT_LAST 32767
+
+struct option_ports {
+	uint16_t first, last; /* host order */
+};
+
 struct options {
 	const char *source_path; /* of "file:PATH" */
 	char devices[OPTIONS_LIST_MAX][IFNAMSIZ];
@@ -35,6 +43,8 @@ struct options {
 	struct prefix pod_cidrs[OPTIONS_LIST_MAX];
 	size_t npod_cidrs;
 	enum hook hook;
+	enum datapath_tc tc;
+	struct option_ports snat_ports;
 	uint32_t linger_s;
 	uint64_t hash_seed;
 	/* 0 = as the pinned maps have it, else datapath.h's default */

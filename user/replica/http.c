@@ -150,16 +150,20 @@ static const char *header(struct MHD_Connection *connection, const char *name)
 	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-/* Why a request's body isn't read: an HTTP status, 0 = it is. */
-static unsigned int body_refusal(struct MHD_Connection *connection)
+/* Why a request's body isn't read; NULL = it is.  *ret_status is for the answer. */
+static const char *body_refusal(struct MHD_Connection *connection, unsigned int *ret_status)
 {
 	const char *length = header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
 
-	if (header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING))
-		return MHD_HTTP_LENGTH_REQUIRED;
-	if (length && strtoull(length, NULL, 10) > MAX_BODY_BYTES)
-		return MHD_HTTP_CONTENT_TOO_LARGE;
-	return 0;
+	if (header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING)) {
+		*ret_status = MHD_HTTP_LENGTH_REQUIRED;
+		return "a body needs a Content-Length";
+	}
+	if (length && strtoull(length, NULL, 10) > MAX_BODY_BYTES) {
+		*ret_status = MHD_HTTP_CONTENT_TOO_LARGE;
+		return "the body is too long";
+	}
+	return NULL;
 }
 
 /* How far a request is: what *context points to. */
@@ -185,18 +189,15 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 				  size_t *data_bytes, void **context)
 {
 	struct http *http = arg;
-	unsigned int refusal;
+	unsigned int status;
+	const char *refusal;
 
 	(void)version;
 	(void)data;
 	if (*context == &first_line_seen) {
 		*context = &headers_seen;
-		refusal = body_refusal(connection);
-		return refusal ? answer_error(http, connection, refusal,
-					      refusal == MHD_HTTP_LENGTH_REQUIRED
-						      ? "a body needs a Content-Length"
-						      : "the body is too long")
-			       : MHD_YES;
+		refusal = body_refusal(connection, &status);
+		return refusal ? answer_error(http, connection, status, refusal) : MHD_YES;
 	}
 	if (*data_bytes) {
 		*data_bytes = 0;
