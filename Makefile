@@ -105,10 +105,25 @@ $(PACKET): $B/tests/%: $B/tests/packet/%.o $(filter-out $B/tests/packet/packet_%
 $(TOOLS): $B/tests/%: $B/tests/tools/%.o $B/libguideway.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ -lm -o $@
 
+# ---- measurements: one BPF object and one runner each
+$B/bench/%.skel.h: bench/%.bpf.c $(wildcard bench/*.h) vmlinux.h include/lb.h include/hash.h
+	@mkdir -p $(@D)
+	$(call say,BPF,$@)$(CLANG) $(BPFFLAGS) -c $< -o $B/bench/$*.bpf.o && \
+	  $(BPFTOOL) gen skeleton $B/bench/$*.bpf.o name $*_bpf >$@
+
+$B/bench/%: bench/%.c $B/bench/%.skel.h $B/tests/packet/world.o $B/tests/packet/frame.o $B/libguideway.a
+	$(call say,LD,$@)$(CC) $(CPPFLAGS) -I$B/bench $(CFLAGS) $< $(filter %.o %.a,$^) -lbpf -o $@
+
+bench-packet: $B/bench/packet ## nanoseconds per packet, beside a bare program
+	@$<
+
+bench-layout: $B/bench/flow_layout ## the two layouts of the flow tables, side by side
+	@$<
+
 check-layers: ## includes go one way: include/ <- user/lib <- user/lbd, user/lbctl
 	@tests/check-layers
 
-SOURCES = $(wildcard bpf/*.[ch] include/*.h user/*/*.[ch] tests/*/*.[ch])
+SOURCES = $(wildcard bpf/*.[ch] include/*.h user/*/*.[ch] tests/*/*.[ch] bench/*.[ch])
 format: ## format the sources
 	@$(CLANG_FMT) -i $(SOURCES)
 
@@ -129,4 +144,4 @@ $B/:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo check tests vmlinux-header check-layers format check-format install clean
+.PHONY: all help deps demo check tests vmlinux-header check-layers format check-format bench-packet bench-layout install clean

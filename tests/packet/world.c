@@ -14,6 +14,7 @@
 #include "maglev.h"
 #include "world.h"
 
+uint32_t world_flows = 65536;
 const uint8_t world_device_mac[6] = {0x02, 0, 0, 0, 0x01, 0x01};
 
 #define must(condition) \
@@ -61,9 +62,15 @@ struct world *world_open(void)
 	world->skel->rodata->config_hash_seed = WORLD_SEED;
 	inet_pton(AF_INET, "10.0.0.1", (void *)&world->skel->rodata->config_node_address4);
 	inet_pton(AF_INET6, "fd00::1", (void *)world->skel->rodata->config_node_address6);
-	bpf_object__for_each_map(map, world->skel->obj) if (!bpf_map__is_internal(map) &&
-							    bpf_map__max_entries(map) == 1)
-		bpf_map__set_max_entries(map, 65536);
+	bpf_object__for_each_map(map, world->skel->obj)
+	{
+		if (bpf_map__is_internal(map) || bpf_map__max_entries(map) != 1 ||
+		    map == world->skel->maps.icmp_scratch || map == world->skel->maps.reject_tokens)
+			continue;
+		bpf_map__set_max_entries(map, bpf_map__type(map) == BPF_MAP_TYPE_LRU_HASH
+						      ? world_flows
+						      : WORLD_ENTRIES);
+	}
 	must(!lb_bpf__load(world->skel));
 
 	struct lb_device device = {.ifindex = world->pods, .mtu = WORLD_POD_MTU};

@@ -28,6 +28,10 @@ struct world {
 	int up, pods; /* ifindex */
 };
 
+/* Entries of the maps: of flow tables, for world_open() to come, and of others. */
+extern uint32_t world_flows;
+#define WORLD_ENTRIES 4096
+
 /* Fresh maps each time; the namespace is made once per process. */
 struct world *world_open(void);
 void world_close(struct world *world);
