@@ -101,7 +101,7 @@ static __always_inline int reverse_insert(const struct lb_tuple4 *t, const struc
 	return bpf_map_update_elem(&reverse, &key, &reply, BPF_ANY);
 }
 
-static long pair_insert(__u32 i, void *ctx)
+static long pair_insert(__u32 i, void *unused __attribute__((unused)))
 {
 	struct lb_tuple4 t;
 	__u32 id = 0;
@@ -122,7 +122,7 @@ static long pair_insert(__u32 i, void *ctx)
 	return 0;
 }
 
-static long pair_hit(__u32 i, void *ctx)
+static long pair_hit(__u32 i, void *unused __attribute__((unused)))
 {
 	struct lb_tuple4 t;
 	struct lb_flow *flow;
@@ -141,7 +141,7 @@ static long pair_hit(__u32 i, void *ctx)
 	return 0;
 }
 
-static long single_insert(__u32 i, void *ctx)
+static long single_insert(__u32 i, void *unused __attribute__((unused)))
 {
 	struct lb_tuple4 t;
 	__u32 id = 0;
@@ -156,7 +156,7 @@ static long single_insert(__u32 i, void *ctx)
 
 /* older_picks = how many probes fail before the one that finds the flow: 0
  * where the ring hasn't changed. */
-static long single_hit(__u32 i, void *ctx)
+static long single_hit(__u32 i, void *unused __attribute__((unused)))
 {
 	struct lb_reply *reply = NULL;
 	struct lb_tuple4 t, key;
