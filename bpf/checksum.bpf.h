@@ -144,30 +144,31 @@ checksum_state(struct xdp_md *ctx, const struct packet *p, __u16 check, const bo
 
 /* Longest quote that checksum_sum_skb() sums up. */
 #define CHECKSUM_SKB_MAX 1280
+#define CHECKSUM_SKB_CHUNK 32 /* small: it lies on the stack */
 
 /* The folded sum over `bytes` bytes from `offset` on; -1 = not there. */
 __noinline int checksum_sum_skb(struct __sk_buff *skb, __u32 offset, __u32 bytes)
 {
-	__u8 chunk[CHECKSUM_CHUNK];
-	__u32 i, tail = bytes % CHECKSUM_CHUNK;
+	__u8 chunk[CHECKSUM_SKB_CHUNK];
+	__u32 i, tail = bytes % CHECKSUM_SKB_CHUNK;
 	__u64 sum = 0;
 
 	if (bytes > CHECKSUM_SKB_MAX)
 		return -1;
-	for (i = 0; i < CHECKSUM_SKB_MAX / CHECKSUM_CHUNK; i++) {
-		if (i >= bytes / CHECKSUM_CHUNK)
+	for (i = 0; i < CHECKSUM_SKB_MAX / CHECKSUM_SKB_CHUNK; i++) {
+		if (i >= bytes / CHECKSUM_SKB_CHUNK)
 			break;
-		if (bpf_skb_load_bytes(skb, offset, chunk, CHECKSUM_CHUNK))
+		if (bpf_skb_load_bytes(skb, offset, chunk, CHECKSUM_SKB_CHUNK))
 			return -1;
 		/* Folded each time: the verifier then sees that one round is
 		 * like another. */
-		sum = checksum_fold(sum + checksum_sum32(chunk, CHECKSUM_CHUNK / 4));
-		offset += CHECKSUM_CHUNK;
+		sum = checksum_fold(sum + checksum_sum32(chunk, CHECKSUM_SKB_CHUNK / 4));
+		offset += CHECKSUM_SKB_CHUNK;
 	}
 	__builtin_memset(chunk, 0, sizeof(chunk));
 	if (tail && bpf_skb_load_bytes(skb, offset, chunk, tail))
 		return -1;
-	return checksum_fold(sum + checksum_sum32(chunk, CHECKSUM_CHUNK / 4));
+	return checksum_fold(sum + checksum_sum32(chunk, CHECKSUM_SKB_CHUNK / 4));
 }
 
 #endif

@@ -130,6 +130,14 @@ struct {
 	__type(value, struct lb_reply);
 } new_replies6 SEC(".maps");
 
+/* Datagrams whose first fragment went by. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, LB_MAX_FRAGMENTS);
+	__type(key, struct lb_fragment_key);
+	__type(value, struct lb_fragment);
+} fragments SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);

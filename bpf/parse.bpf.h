@@ -33,6 +33,13 @@ union tuple {
 	struct lb_tuple6 v6;
 };
 
+/* Of a datagram: all of it, its first part, which has the ports, or another. */
+enum packet_part {
+	PACKET_WHOLE,
+	PACKET_FIRST,
+	PACKET_LATER
+};
+
 /* What the steps need to know of a packet.  No pointers, so that functions of
  * their own can be handed it. */
 struct packet {
@@ -48,6 +55,9 @@ struct packet {
 	__u8 ttl;	/* or hop limit */
 	__u8 tcp_flags; /* TCP_FLAG_*, 0 for UDP */
 	__u8 tcp_header_bytes;
+	__u8 part; /* enum packet_part */
+	__u8 pad[3];
+	__be32 fragment_id; /* IPv4: the 16 bits that there are */
 };
 
 /* Where its headers lie; valid until a helper changes the packet. */
@@ -90,10 +100,12 @@ static __always_inline enum lb_reason parse_ports(struct packet *p, struct heade
 		if (p->l4_bytes < sizeof(*h->udp) || (void *)(h->udp + 1) > h->end)
 			return LB_REASON_BAD_HEADER;
 		udp_bytes = bpf_ntohs(h->udp->len);
-		if (udp_bytes < sizeof(*h->udp) || udp_bytes > p->l4_bytes)
+		if (udp_bytes < sizeof(*h->udp) ||
+		    (p->part == PACKET_WHOLE && udp_bytes > p->l4_bytes))
 			return LB_REASON_BAD_HEADER;
 		/* What the checksum covers; IP may carry padding behind it. */
-		p->l4_bytes = udp_bytes;
+		if (p->part == PACKET_WHOLE)
+			p->l4_bytes = udp_bytes;
 		sport = h->udp->source;
 		dport = h->udp->dest;
 		h->check = (__u16 *)&h->udp->check;
@@ -104,11 +116,9 @@ static __always_inline enum lb_reason parse_ports(struct packet *p, struct heade
 	if (v6) {
 		p->tuple.v6.sport = sport;
 		p->tuple.v6.dport = dport;
-		p->tuple.v6.protocol = p->protocol;
 	} else {
 		p->tuple.v4.sport = sport;
 		p->tuple.v4.dport = dport;
-		p->tuple.v4.protocol = p->protocol;
 	}
 	return 0;
 }
@@ -127,8 +137,10 @@ static __always_inline enum lb_reason parse_ipv4(struct packet *p, struct header
 	p->bytes = bpf_ntohs(ip->tot_len);
 	if (p->bytes > frame_bytes || p->bytes < header_bytes)
 		return LB_REASON_BAD_HEADER;
-	if (ip->frag_off & bpf_htons(0x3fff)) /* more fragments, or an offset */
-		return LB_REASON_FRAGMENT;
+	if (ip->frag_off & bpf_htons(0x3fff)) { /* more fragments, or an offset */
+		p->part = ip->frag_off & bpf_htons(0x1fff) ? PACKET_LATER : PACKET_FIRST;
+		p->fragment_id = ip->id;
+	}
 	p->protocol = ip->protocol;
 	p->ttl = ip->ttl;
 	p->ip_check = ip->check;
@@ -137,7 +149,8 @@ static __always_inline enum lb_reason parse_ipv4(struct packet *p, struct header
 	p->l4_offset = sizeof(struct ethhdr) + header_bytes;
 	p->tuple.v4.src = ip->saddr;
 	p->tuple.v4.dst = ip->daddr;
-	return parse_ports(p, h, false);
+	p->tuple.v4.protocol = p->protocol;
+	return p->part == PACKET_LATER ? LB_REASON_FRAGMENT : parse_ports(p, h, false);
 }
 
 static __always_inline enum lb_reason parse_ipv6(struct packet *p, struct headers *h,
@@ -161,19 +174,30 @@ static __always_inline enum lb_reason parse_ipv6(struct packet *p, struct header
 
 		if (next == IPPROTO_TCP || next == IPPROTO_UDP || next == IPPROTO_ICMPV6)
 			break;
-		if (next == NEXTHDR_FRAGMENT)
-			return LB_REASON_FRAGMENT;
-		if (next != NEXTHDR_HOP && next != NEXTHDR_ROUTING && next != NEXTHDR_DEST)
+		if (next != NEXTHDR_HOP && next != NEXTHDR_ROUTING && next != NEXTHDR_DEST &&
+		    next != NEXTHDR_FRAGMENT)
 			return LB_REASON_NOT_TCP_UDP;
 		extension = h->l3 + offset;
-		/* Four bytes, for a routing header's segments left. */
-		if ((void *)extension + 4 > h->end)
+		if ((void *)extension + 8 > h->end) /* none is shorter */
 			return LB_REASON_BAD_HEADER;
+		if (next == NEXTHDR_FRAGMENT) {
+			__be16 position = ((__be16 *)extension)[1];
+
+			p->fragment_id = ((__be32 *)extension)[1];
+			/* Neither an offset nor more to come: a whole packet
+			 * (RFC 6946). */
+			if (position & bpf_htons(0xfff8))
+				p->part = PACKET_LATER;
+			else if (position & bpf_htons(1))
+				p->part = PACKET_FIRST;
+		}
 		/* The address we see isn't where the packet ends. */
 		if (next == NEXTHDR_ROUTING && ((__u8 *)extension)[3])
 			return LB_REASON_NOT_TCP_UDP;
+		offset += next == NEXTHDR_FRAGMENT ? 8 : (extension->hdrlen + 1) * 8;
 		next = extension->nexthdr;
-		offset += (extension->hdrlen + 1) * 8;
+		if (p->part == PACKET_LATER)
+			break; /* what follows is the middle of something */
 	}
 	if (offset > p->bytes)
 		return LB_REASON_BAD_HEADER;
@@ -184,7 +208,8 @@ static __always_inline enum lb_reason parse_ipv6(struct packet *p, struct header
 	p->l4_offset = sizeof(struct ethhdr) + offset;
 	__builtin_memcpy(p->tuple.v6.src, &ip->saddr, 16);
 	__builtin_memcpy(p->tuple.v6.dst, &ip->daddr, 16);
-	return parse_ports(p, h, true);
+	p->tuple.v6.protocol = p->protocol;
+	return p->part == PACKET_LATER ? LB_REASON_FRAGMENT : parse_ports(p, h, true);
 }
 
 /* Ethernet frame of `protocol` (host order, ETH_P_IP or ETH_P_IPV6) between

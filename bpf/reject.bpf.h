@@ -212,7 +212,7 @@ __noinline int reject_send(struct __sk_buff *skb, const struct packet *p, int re
 
 	if (!p)
 		return LB_REASON_REWRITE_FAILED; /* for the verifier: never */
-	if (p->tcp_flags & TCP_FLAG_RST)
+	if (p->tcp_flags & TCP_FLAG_RST || p->part == PACKET_LATER)
 		return LB_REASON_REJECT_SILENT;
 	if (v6) {
 		__builtin_memcpy(route.src, p->tuple.v6.dst, sizeof(route.src));

@@ -91,7 +91,10 @@ static __always_inline enum lb_reason rewrite_skb(struct __sk_buff *skb, const s
 	__u64 mangled = tcp ? 0 : BPF_F_MARK_MANGLED_0;
 	__s64 diff = bpf_csum_diff((__be32 *)rewrite_addresses(&p->tuple, v6), bytes,
 				   (__be32 *)rewrite_addresses(to, v6), bytes, 0);
-	long err;
+	/* A later fragment has no transport header; the checksum in the first
+	 * one has followed for all of them. */
+	bool has_l4 = p->part != PACKET_LATER;
+	long err = 0;
 
 	if (v6) {
 		struct rewrite_ip6 ip = {.hop_limit = p->ttl - 1};
@@ -99,8 +102,9 @@ static __always_inline enum lb_reason rewrite_skb(struct __sk_buff *skb, const s
 		__builtin_memcpy(ip.addresses, to->v6.src, sizeof(ip.addresses));
 		/* The IPv6 flag (kernel 6.16, ead7f9b8de65) keeps the sum that a
 		 * device has made over the packet right; older kernels refuse it. */
-		err = bpf_l4_csum_replace(skb, check_at, 0, diff,
-					  BPF_F_PSEUDO_HDR | BPF_F_IPV6 | mangled);
+		if (has_l4)
+			err = bpf_l4_csum_replace(skb, check_at, 0, diff,
+						  BPF_F_PSEUDO_HDR | BPF_F_IPV6 | mangled);
 		if (err == -EINVAL)
 			err = bpf_l4_csum_replace(skb, check_at, 0, diff,
 						  BPF_F_PSEUDO_HDR | mangled);
@@ -120,11 +124,14 @@ static __always_inline enum lb_reason rewrite_skb(struct __sk_buff *skb, const s
 					   checksum_delta32(p->tuple.v4.src, ip.saddr) +
 						   checksum_delta32(p->tuple.v4.dst, ip.daddr) +
 						   checksum_delta16(bpf_htons(0x0100), 0));
-		if (bpf_l4_csum_replace(skb, check_at, 0, diff, BPF_F_PSEUDO_HDR | mangled) ||
+		if ((has_l4 &&
+		     bpf_l4_csum_replace(skb, check_at, 0, diff, BPF_F_PSEUDO_HDR | mangled)) ||
 		    bpf_skb_store_bytes(skb, sizeof(struct ethhdr) + offsetof(struct iphdr, ttl),
 					&ip, sizeof(ip), 0))
 			return LB_REASON_REWRITE_FAILED;
 	}
+	if (!has_l4)
+		return 0;
 	if (bpf_l4_csum_replace(skb, check_at, rewrite_ports(&p->tuple, v6), ports,
 				mangled | sizeof(ports)) ||
 	    bpf_skb_store_bytes(skb, l4, &ports, sizeof(ports), 0))

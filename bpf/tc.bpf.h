@@ -56,6 +56,8 @@ static __always_inline enum lb_reason tc_forward(struct __sk_buff *skb, struct p
 	reason = rewrite_skb(skb, p, &to, v6);
 	if (reason)
 		return reason;
+	if (p->part == PACKET_FIRST)
+		fragment_store(p, v6);
 	count_in(frontend.service, target.id, p->bytes);
 	*ret_action =
 		forward_neighbour(device->ifindex, v6 ? AF_INET6 : AF_INET, target.backend->addr);
@@ -84,6 +86,8 @@ static __always_inline enum lb_reason tc_undo(struct __sk_buff *skb, struct pack
 	reason = rewrite_skb(skb, p, &to, v6);
 	if (reason)
 		return reason;
+	if (p->part == PACKET_FIRST)
+		fragment_store(p, v6);
 	backend = backend_find(reply->backend);
 	if (backend)
 		count_out(backend->service, reply->backend, p->bytes);
@@ -107,6 +111,8 @@ static __always_inline enum lb_reason tc_from_client(struct __sk_buff *skb, stru
 {
 	enum lb_reason reason = tc_parse(skb, p, v6);
 
+	if (reason == LB_REASON_FRAGMENT)
+		reason = fragment_complete(p, v6);
 	if (reason)
 		return tc_icmp(skb, p, reason, ret_action, false, v6);
 	return tc_forward(skb, p, ret_action, v6);
@@ -118,6 +124,8 @@ static __always_inline enum lb_reason tc_from_pod(struct __sk_buff *skb, struct 
 {
 	enum lb_reason reason = tc_parse(skb, p, v6);
 
+	if (reason == LB_REASON_FRAGMENT)
+		reason = fragment_complete(p, v6);
 	if (reason)
 		return tc_icmp(skb, p, reason, ret_action, true, v6);
 	reason = tc_undo(skb, p, ret_action, v6);

@@ -53,6 +53,8 @@ static __always_inline enum lb_reason xdp_receive(struct xdp_md *ctx, struct pac
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	enum lb_reason reason = parse_packet(p, h, data, end, end - data, v6);
 
+	if (!reason && p->part != PACKET_WHOLE)
+		reason = LB_REASON_FRAGMENT;
 	return reason ? reason : xdp_steer(ctx, p, h, ret_action, v6);
 }
 

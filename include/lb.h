@@ -250,6 +250,26 @@ struct lb_reply {
 };
 _Static_assert(sizeof(struct lb_reply) == 80, "ABI");
 
+/* Key of fragments: the datagram. */
+struct lb_fragment_key {
+	__be32 src[4]; /* IPv4: the first word */
+	__be32 dst[4];
+	__be32 id;
+	__u8 protocol;
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct lb_fragment_key) == 40, "ABI");
+
+/* Value of fragments: what only the first one tells. */
+struct lb_fragment {
+	__be16 sport;
+	__be16 dport;
+	__u32 seen_ticks;
+};
+_Static_assert(sizeof(struct lb_fragment) == 8, "ABI");
+
+#define LB_MAX_FRAGMENTS 16384 /* datagrams that are known at once */
+
 /* ---- reasons and counters ---------------------------------------------- */
 
 /*
@@ -266,7 +286,7 @@ _Static_assert(sizeof(struct lb_reply) == 80, "ABI");
 	X(NOT_IP, "not_ip", PASS, "neither IPv4 nor IPv6") \
 	X(NOT_TCP_UDP, "not_tcp_udp", PASS, "IP, but neither TCP nor UDP") \
 	X(NOT_SERVICE, "not_service", PASS, "no frontend has this address and port") \
-	X(FRAGMENT, "fragment", PASS, "a fragment: left to the kernel") \
+	X(FRAGMENT, "fragment", PASS, "a fragment: XDP leaves it to TC, TC to the kernel") \
 	X(TTL_EXPIRED, "ttl_expired", PASS, "TTL 1 or less: the kernel answers it") \
 	X(LEFT_TO_TC, "left_to_tc", PASS, "what XDP can't do: TC does it next") \
 	X(BAD_HEADER, "bad_header", PASS, "lengths that lie: left to the kernel") \

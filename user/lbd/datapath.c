@@ -145,6 +145,8 @@ static int maps_prepare(const struct datapath_config *config, struct lb_bpf *ske
 		{skel->maps.new_replies6, "--max-new-flows", config->max_new_flows, new_flows, 1},
 		{skel->maps.devices, NULL, 0, 0, 1},
 		{skel->maps.reason_counters, NULL, 0, 0, 1},
+		{skel->maps.reject_tokens, NULL, 0, 0, 1},
+		{skel->maps.fragments, NULL, 0, 0, 1},
 	};
 	int err = 0;
 

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* A datagram in fragments: the later ones go where the first one went, both ways. */
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "world.h"
+
+#define FIRST_BYTES 80 /* of the UDP datagram, header included: a multiple of 8 */
+#define LATER_BYTES 50
+#define ID 0x7788
+
+/*
+ * Cut a whole UDP packet into its first FIRST_BYTES and the rest.  IPv4 has the
+ * offset in its header; IPv6 gets a fragment header.
+ */
+static void cut(const struct frame *whole, bool later, struct frame *ret)
+{
+	bool v6 = frame_is_ipv6(whole);
+	size_t ip_bytes = v6 ? 40 : 20, at = FRAME_ETH + ip_bytes, header = v6 ? 8 : 0;
+	size_t bytes = later ? LATER_BYTES : FIRST_BYTES;
+	uint16_t position = (later ? FIRST_BYTES : 0) | !later;
+	uint8_t *ip = ret->bytes + FRAME_ETH;
+
+	*ret = *whole;
+	memcpy(ret->bytes + at + header, whole->bytes + at + (later ? FIRST_BYTES : 0), bytes);
+	ret->length = at + header + bytes;
+	if (v6) {
+		uint8_t fragment[8] = {IPPROTO_UDP, 0, position >> 8, position,
+				       0,	    0, ID >> 8,	      ID & 0xff};
+
+		memcpy(ret->bytes + at, fragment, 8);
+		ip[4] = (header + bytes) >> 8;
+		ip[5] = header + bytes;
+		ip[6] = 44;
+	} else {
+		uint32_t sum = 0;
+
+		ip[2] = (20 + bytes) >> 8;
+		ip[3] = 20 + bytes;
+		ip[4] = ID >> 8;
+		ip[5] = ID & 0xff;
+		ip[6] = later ? 0 : 0x20;
+		ip[7] = later ? FIRST_BYTES / 8 : 0;
+		ip[10] = ip[11] = 0;
+		for (int i = 0; i < 20; i += 2)
+			sum += ip[i] << 8 | ip[i + 1];
+		sum = (sum & 0xffff) + (sum >> 16);
+		sum = ~((sum & 0xffff) + (sum >> 16));
+		ip[10] = sum >> 8;
+		ip[11] = sum;
+	}
+}
+
+static void assert_same(const struct frame *out, const struct frame *expected, const char *what)
+{
+	if (out->length != expected->length)
+		fail_msg("%s: %zu bytes, not %zu", what, out->length, expected->length);
+	for (size_t i = 12; i < out->length; i++)
+		if (out->bytes[i] != expected->bytes[i])
+			fail_msg("%s: byte %zu is %02x, not %02x", what, i, out->bytes[i],
+				 expected->bytes[i]);
+}
+
+static const struct {
+	const char *client, *frontend, *backend;
+} ends[2] = {{"10.0.0.9", "10.96.0.1", "10.1.0.2"}, {"fd00::9", "fd96::1", "fd01::2"}};
+
+static void fragments_follow_their_first(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct world *world = world_open();
+		struct frame whole, translated, in, out, expected;
+
+		world_web(world, 1);
+		/* There: as the client sends it, and as the backend must get it. */
+		frame_build(&whole,
+			    &(struct frame_spec){.src = ends[v6].client,
+						 .dst = ends[v6].frontend,
+						 .sport = 4000,
+						 .dport = 80,
+						 .protocol = IPPROTO_UDP,
+						 .payload_bytes = FIRST_BYTES + LATER_BYTES - 8});
+		frame_build(&translated,
+			    &(struct frame_spec){.src = ends[v6].client,
+						 .dst = ends[v6].backend,
+						 .sport = 4000,
+						 .dport = 5000,
+						 .ttl = 63,
+						 .protocol = IPPROTO_UDP,
+						 .payload_bytes = FIRST_BYTES + LATER_BYTES - 8});
+		for (int later = 0; later < 2; later++) {
+			cut(&whole, later, &in);
+			cut(&translated, later, &expected);
+			/* XDP leaves fragments to TC. */
+			assert_int_equal(world_run(world, WORLD_XDP, &in, &out), WORLD_XDP_PASS);
+			assert_memory_equal(out.bytes, in.bytes, in.length);
+			assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in, &out),
+					 WORLD_TC_REDIRECT);
+			assert_same(&out, &expected, later ? "later" : "first");
+		}
+		/* And back. */
+		frame_build(&whole,
+			    &(struct frame_spec){.src = ends[v6].backend,
+						 .dst = ends[v6].client,
+						 .sport = 5000,
+						 .dport = 4000,
+						 .protocol = IPPROTO_UDP,
+						 .payload_bytes = FIRST_BYTES + LATER_BYTES - 8});
+		frame_build(&translated,
+			    &(struct frame_spec){.src = ends[v6].frontend,
+						 .dst = ends[v6].client,
+						 .sport = 80,
+						 .dport = 4000,
+						 .ttl = 63,
+						 .protocol = IPPROTO_UDP,
+						 .payload_bytes = FIRST_BYTES + LATER_BYTES - 8});
+		for (int later = 0; later < 2; later++) {
+			cut(&whole, later, &in);
+			cut(&translated, later, &expected);
+			assert_int_equal(world_run(world, WORLD_TC_POD, &in, &out),
+					 WORLD_TC_REDIRECT);
+			assert_same(&out, &expected, later ? "later answer" : "first answer");
+		}
+		world_close(world);
+	}
+}
+
+/* Another id, sender or protocol is another datagram. */
+static void fragments_of_other_datagrams_pass(void **state)
+{
+	struct world *world = world_open();
+	struct frame whole, in, out;
+
+	(void)state;
+	world_web(world, 1);
+	frame_build(&whole, &(struct frame_spec){.src = "10.0.0.9",
+						 .dst = "10.96.0.1",
+						 .sport = 4000,
+						 .dport = 80,
+						 .protocol = IPPROTO_UDP,
+						 .payload_bytes = FIRST_BYTES + LATER_BYTES - 8});
+	cut(&whole, false, &in);
+	assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in, &out), WORLD_TC_REDIRECT);
+	for (int what = 0; what < 4; what++) {
+		static const uint8_t at[] = {5, 9, 15, 19}; /* id, protocol, source, destination */
+
+		cut(&whole, true, &in);
+		in.bytes[FRAME_ETH + at[what]] ^= what == 1 ? IPPROTO_UDP ^ IPPROTO_TCP : 1;
+		assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in, &out), WORLD_TC_NEXT);
+		assert_memory_equal(out.bytes, in.bytes, in.length);
+	}
+	assert_int_equal(world_count(world, LB_REASON_FRAGMENT), 4);
+	world_close(world);
+}
+
+/* A fragment header on a packet that is whole changes nothing (RFC 6946). */
+static void an_atomic_fragment_is_a_whole_packet(void **state)
+{
+	struct world *world = world_open();
+	struct frame in, out;
+
+	(void)state;
+	world_web(world, 1);
+	frame_build(&in, &(struct frame_spec){.src = "fd00::9",
+					      .dst = "fd96::1",
+					      .sport = 4000,
+					      .dport = 80,
+					      .protocol = IPPROTO_UDP,
+					      .extensions = 1,
+					      .payload_bytes = 20});
+	in.bytes[FRAME_ETH + 6] = 44;
+	memset(in.bytes + FRAME_ETH + 41, 0, 7);
+	assert_int_equal(world_run(world, WORLD_XDP, &in, &out), WORLD_XDP_REDIRECT);
+	world_close(world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fragments_follow_their_first),
+		cmocka_unit_test(fragments_of_other_datagrams_pass),
+		cmocka_unit_test(an_atomic_fragment_is_a_whole_packet),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests_name("packet_fragment", tests, NULL, NULL);
+}
