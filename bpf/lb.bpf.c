@@ -25,7 +25,7 @@
 #include "flow_tables.bpf.h"
 #include "flow.bpf.h"	    /* 3: the backend of the flow */
 #include "flow_begin.bpf.h" /* 3: or a new flow's */
-#include "fragment.bpf.h" /* ports of what has none */
+#include "fragment.bpf.h"   /* ports of what has none */
 #include "checksum.bpf.h"
 #include "rewrite.bpf.h" /* 5: addresses, ports, TTL, checksums */
 #include "forward.bpf.h" /* 6: next hop */
