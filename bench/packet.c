@@ -112,11 +112,11 @@ static void flows_insert4(struct world *world, uint32_t n, uint8_t protocol, uin
 		back.dst = key.src;
 		back.dport = key.sport;
 		inet_pton(AF_INET, "10.1.0.2", &back.src);
-		flow.backend = LB_FLOW_BACKEND(1, 1, hash_tag(hash_tuple4(&key, WORLD_SEED)));
+		flow.backend = LB_FLOW_BACKEND(1, 1, hash_tag(hash_tuple4(&key, 0)));
 		reply.frontend[0] = key.dst;
 		reply.client[0] = key.src;
 		reply.client_port = key.sport;
-		reply.tag = hash_tag(hash_tuple4(&back, WORLD_SEED));
+		reply.tag = hash_tag(hash_tuple4(&back, 0));
 		if (bpf_map_update_elem(bpf_map__fd(world->skel->maps.flows4), &key, &flow, 0) ||
 		    bpf_map_update_elem(bpf_map__fd(world->skel->maps.replies4), &back, &reply, 0))
 			die("flows4");
@@ -140,11 +140,11 @@ static void flows_insert6(struct world *world, uint32_t n, uint8_t protocol, uin
 		memcpy(back.dst, key.src, 16);
 		back.dport = key.sport;
 		inet_pton(AF_INET6, "fd01::2", back.src);
-		flow.backend = LB_FLOW_BACKEND(101, 1, hash_tag(hash_tuple6(&key, WORLD_SEED)));
+		flow.backend = LB_FLOW_BACKEND(101, 1, hash_tag(hash_tuple6(&key, 0)));
 		memcpy(reply.frontend, key.dst, 16);
 		memcpy(reply.client, key.src, 16);
 		reply.client_port = key.sport;
-		reply.tag = hash_tag(hash_tuple6(&back, WORLD_SEED));
+		reply.tag = hash_tag(hash_tuple6(&back, 0));
 		if (bpf_map_update_elem(bpf_map__fd(world->skel->maps.flows6), &key, &flow, 0) ||
 		    bpf_map_update_elem(bpf_map__fd(world->skel->maps.replies6), &back, &reply, 0))
 			die("flows6");

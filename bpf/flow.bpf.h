@@ -37,10 +37,18 @@ static __always_inline bool flow_may_repick(const struct packet *p)
 	return p->protocol == IPPROTO_UDP || flow_is_syn(p);
 }
 
+/* Without the seed: an entry's tag must still be right when lbd comes back with
+ * another one.  The seed comes in where a slot is picked. */
 static __always_inline void flow_hash(struct packet *p, const bool v6)
 {
-	p->hash = v6 ? hash_tuple6(&p->tuple.v6, config_hash_seed)
-		     : hash_tuple4(&p->tuple.v4, config_hash_seed);
+	p->hash = v6 ? hash_tuple6(&p->tuple.v6, 0) : hash_tuple4(&p->tuple.v4, 0);
+}
+
+/* Ticks since an entry was written; another CPU may have written a newer tick
+ * than ours: that is no age. */
+static __always_inline __u32 flow_age_ticks(__u32 now, __u32 seen)
+{
+	return (__s32)(now - seen) > 0 ? now - seen : 0;
 }
 
 /* What a flow comes to. */
@@ -107,11 +115,14 @@ static __always_inline void flow_reply_key(const struct packet *p, const struct 
 	}
 }
 
-/* The state after a packet that isn't the flow's first. */
+/* The state after a packet that isn't the flow's first.  A RST may be anybody's
+ * who knows the four numbers: data after it says that the connection lives. */
 static __always_inline __u8 flow_next_state(const struct packet *p, __u8 state)
 {
 	if (p->tcp_flags & (TCP_FLAG_FIN | TCP_FLAG_RST))
 		return LB_FLOW_CLOSING;
+	if (state == LB_FLOW_CLOSING && p->l4_bytes > p->tcp_header_bytes)
+		return LB_FLOW_ESTABLISHED;
 	return state == LB_FLOW_NEW && !flow_is_syn(p) ? LB_FLOW_ESTABLISHED : state;
 }
 
@@ -153,7 +164,7 @@ __noinline int flow_reply_age_ticks(const struct packet *p, __u32 backend_id, __
 		return 0x7fffffff;
 	flow_reply_key(p, backend, snat_port, &key, v6);
 	reply = reply_find(&key, v6) ?: reply_find_new(&key, v6);
-	return reply ? flow_now_ticks() - reply->seen_ticks : 0x7fffffff;
+	return reply ? flow_age_ticks(flow_now_ticks(), reply->seen_ticks) : 0x7fffffff;
 }
 
 /* No packet for too long, in neither direction?  The reverse entry is asked
@@ -163,7 +174,7 @@ static __always_inline bool flow_is_expired(const struct packet *p, const struct
 {
 	__u32 timeout = flow_timeout_ticks(p->protocol, flow->state);
 
-	return now - flow->seen_ticks > timeout &&
+	return flow_age_ticks(now, flow->seen_ticks) > timeout &&
 	       (__u32)flow_reply_age_ticks(p, LB_FLOW_BACKEND_ID(flow->backend), flow->snat_port,
 					   v6) > timeout;
 }
@@ -183,12 +194,16 @@ static __always_inline enum lb_reason flow_hit(const struct packet *p, struct lb
 
 	if (LB_FLOW_TAG(word) != hash_tag(p->hash) || flow_is_expired(p, flow, now, v6))
 		return FLOW_NONE;
-	if (flow->state == LB_FLOW_CLOSING && flow_is_syn(p))
-		return FLOW_NONE; /* the client uses the port again */
+	/* The client uses the port again: after its own end, or the backend's. */
+	if (flow_is_syn(p) &&
+	    (flow->state == LB_FLOW_CLOSING ||
+	     flow_reply_state(p, LB_FLOW_BACKEND_ID(word), flow->snat_port, v6) == LB_FLOW_CLOSING))
+		return FLOW_NONE;
 
 	backend = backend_find(LB_FLOW_BACKEND_ID(word));
+	/* Freed, somebody else's, or no device leads to it any more. */
 	if (!backend || backend->generation != LB_FLOW_GENERATION(word) ||
-	    backend->state == LB_BACKEND_FREE)
+	    backend->state == LB_BACKEND_FREE || !LB_NEXT_HOP_DEVICE(backend->next_hop))
 		return flow_may_repick(p) ? FLOW_NONE : LB_REASON_BACKEND_GONE;
 	if ((backend->state == LB_BACKEND_GONE || backend->service != service) &&
 	    flow_may_repick(p))

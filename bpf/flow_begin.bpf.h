@@ -24,7 +24,39 @@ static __always_inline bool flow_collides(const struct lb_reply *old, const stru
 	return (old->port != reply->port || old->client_port != reply->client_port ||
 		!flow_same_address(old->frontend, reply->frontend) ||
 		!flow_same_address(old->client, reply->client)) &&
-	       now - old->seen_ticks <= flow_timeout_ticks(protocol, old->state);
+	       flow_age_ticks(now, old->seen_ticks) <= flow_timeout_ticks(protocol, old->state);
+}
+
+/* A reverse entry in the making: the stack has no room for it.  Programs of one
+ * CPU don't interrupt each other here: all of them run in softirq context. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lb_reply);
+} reply_scratch SEC(".maps");
+
+/* The reverse entry of p's flow to a backend, and its key. */
+static __always_inline void flow_make_reply(const struct packet *p,
+					    const struct flow_target *target, __u32 now,
+					    union tuple *ret_key, struct lb_reply *ret, bool v6)
+{
+	flow_reply_key(p, target->backend, target->snat_port, ret_key, v6);
+	__builtin_memset(ret, 0, sizeof(*ret));
+	ret->backend = target->id;
+	ret->seen_ticks = now;
+	if (v6) {
+		__builtin_memcpy(ret->frontend, p->tuple.v6.dst, sizeof(ret->frontend));
+		__builtin_memcpy(ret->client, p->tuple.v6.src, sizeof(ret->client));
+		ret->port = p->tuple.v6.dport;
+		ret->client_port = p->tuple.v6.sport;
+	} else {
+		ret->frontend[0] = p->tuple.v4.dst;
+		ret->client[0] = p->tuple.v4.src;
+		ret->port = p->tuple.v4.dport;
+		ret->client_port = p->tuple.v4.sport;
+	}
+	ret->tag = flow_tag(ret_key, v6);
 }
 
 /* Write the reverse entry of a new flow, if no other flow has its key.  Returns
@@ -32,34 +64,77 @@ static __always_inline bool flow_collides(const struct lb_reply *old, const stru
 static __always_inline enum lb_reason
 flow_store_reply(const struct packet *p, const struct flow_target *target, __u32 now, bool v6)
 {
-	struct lb_reply reply = {.backend = target->id, .seen_ticks = now}, *old;
+	struct lb_reply *reply, *old;
 	union tuple key;
+	__u32 zero = 0;
 
-	flow_reply_key(p, target->backend, target->snat_port, &key, v6);
-	if (v6) {
-		__builtin_memcpy(reply.frontend, p->tuple.v6.dst, sizeof(reply.frontend));
-		__builtin_memcpy(reply.client, p->tuple.v6.src, sizeof(reply.client));
-		reply.port = p->tuple.v6.dport;
-		reply.client_port = p->tuple.v6.sport;
-	} else {
-		reply.frontend[0] = p->tuple.v4.dst;
-		reply.client[0] = p->tuple.v4.src;
-		reply.port = p->tuple.v4.dport;
-		reply.client_port = p->tuple.v4.sport;
-	}
-	reply.tag = flow_tag(&key, v6);
-
+	reply = bpf_map_lookup_elem(&reply_scratch, &zero);
+	if (!reply)
+		return LB_REASON_FLOW_NOT_STORED;
+	flow_make_reply(p, target, now, &key, reply, v6);
 	old = reply_find(&key, v6);
 	if (old) {
-		if (flow_collides(old, &reply, p->protocol, now))
+		if (flow_collides(old, reply, p->protocol, now))
 			return LB_REASON_NO_SNAT_PORT;
 		/* Of an ended flow: it would hide the new entry. */
 		reply_delete(&key, v6);
 	}
 	old = reply_find_new(&key, v6);
-	if (old && flow_collides(old, &reply, p->protocol, now))
+	if (old && flow_collides(old, reply, p->protocol, now))
 		return LB_REASON_NO_SNAT_PORT;
-	return reply_store_new(&key, &reply, v6) ? LB_REASON_FLOW_NOT_STORED : 0;
+	return reply_store_new(&key, reply, v6) ? LB_REASON_FLOW_NOT_STORED : 0;
+}
+
+/*
+ * The reverse entries are a table of their own, and may be pushed out of it
+ * alone: then the flow's next packet puts its entry back.  Asked for once a
+ * tick, which also tells the table that the entry is in use.
+ */
+__noinline int flow_heal(const struct packet *p, __u32 backend_id, __u16 snat_port, bool v6)
+{
+	struct flow_target target = {
+		.backend = backend_find(backend_id), .id = backend_id, .snat_port = snat_port};
+	struct lb_reply *reply;
+	union tuple key;
+	__u32 zero = 0;
+
+	reply = bpf_map_lookup_elem(&reply_scratch, &zero);
+	if (!p || !target.backend || !reply)
+		return 0;
+	flow_make_reply(p, &target, flow_now_ticks(), &key, reply, v6);
+	if (reply_find(&key, v6) || reply_find_new(&key, v6))
+		return 0;
+	reply->state = LB_FLOW_ESTABLISHED;
+	return reply_store(&key, reply, v6);
+}
+
+/*
+ * A connection that both ends have closed goes back to the small tables: dead
+ * flows push out each other there, and not those that live.
+ */
+__noinline int flow_demote(const struct packet *p, const struct lb_flow *flow, __u32 backend_id,
+			   bool v6)
+{
+	struct lb_backend *backend = backend_find(backend_id);
+	struct lb_flow closed;
+	struct lb_reply reply, *old;
+	union tuple key;
+
+	if (!p || !flow || !backend)
+		return 0; /* for the verifier: never */
+	flow_reply_key(p, backend, flow->snat_port, &key, v6);
+	old = reply_find(&key, v6);
+	if (!old || (old->state != LB_FLOW_CLOSING && !(p->tcp_flags & TCP_FLAG_RST)))
+		return 0;
+	reply = *old;
+	closed = *flow;
+	if (reply.tag != flow_tag(&key, v6))
+		return 0;
+	if (reply_store_new(&key, &reply, v6) || flow_store_new(&p->tuple, &closed, BPF_ANY, v6))
+		return 0;
+	flow_delete(&p->tuple, v6);
+	reply_delete(&key, v6);
+	return 1;
 }
 
 /* Would the backend answer past us?  It would if it saw its own address as the
@@ -151,7 +226,7 @@ __noinline int flow_promote(const struct packet *p, const struct lb_flow *flow, 
 
 	if (!p || !flow || !backend)
 		return 0; /* for the verifier: never */
-	if (flow_is_syn(p) || flow->state == LB_FLOW_CLOSING)
+	if (flow_is_syn(p) || flow_next_state(p, flow->state) == LB_FLOW_CLOSING)
 		return 0;
 	flow_reply_key(p, backend, flow->snat_port, &key, v6);
 	old = reply_find_new(&key, v6);
@@ -163,7 +238,7 @@ __noinline int flow_promote(const struct packet *p, const struct lb_flow *flow, 
 		return 0;
 
 	established = *flow;
-	established.state = LB_FLOW_ESTABLISHED;
+	established.state = flow_next_state(p, LB_FLOW_ESTABLISHED);
 	reply = *old;
 	if (reply.tag != flow_tag(&key, v6))
 		return 0; /* the entry became another key's under our eyes */
@@ -182,7 +257,7 @@ static __always_inline bool flow_is_unanswered(const struct packet *p, const str
 					       __u32 now, const bool v6)
 {
 	return flow_is_syn(p) && flow->state == LB_FLOW_NEW &&
-	       now - flow->seen_ticks >= FLOW_UNANSWERED_TICKS &&
+	       flow_age_ticks(now, flow->seen_ticks) >= FLOW_UNANSWERED_TICKS &&
 	       flow_reply_state(p, LB_FLOW_BACKEND_ID(flow->backend), flow->snat_port, v6) ==
 		       LB_FLOW_NEW;
 }
@@ -199,8 +274,13 @@ static __always_inline enum lb_reason flow_resolve(struct packet *p, __u32 servi
 	flow = flow_find(&p->tuple, v6);
 	if (flow) {
 		reason = flow_hit(p, flow, service, now, ret, v6);
-		if (!reason)
+		if (!reason) {
+			if (flow->seen_ticks != now)
+				flow_heal(p, ret->id, ret->snat_port, v6);
 			flow_touch(p, flow, now);
+			if (flow->state == LB_FLOW_CLOSING)
+				flow_demote(p, flow, ret->id, v6);
+		}
 		if (reason != FLOW_NONE)
 			return reason;
 		flow_delete(&p->tuple, v6); /* it would hide the new one */
@@ -213,10 +293,11 @@ static __always_inline enum lb_reason flow_resolve(struct packet *p, __u32 servi
 			reason = FLOW_NONE;
 			attempt = flow->attempt + 1;
 		} else if (!reason) {
-			flow_promote(p, flow, ret->id, v6);
-			/* A SYN's own clock runs from the first one sent to
-			 * this backend. */
-			if (flow->state != LB_FLOW_NEW || !flow_is_syn(p))
+			/* The entry isn't ours any more once it has moved.  A
+			 * SYN's own clock runs from the first one sent to this
+			 * backend. */
+			if (!flow_promote(p, flow, ret->id, v6) &&
+			    (flow->state != LB_FLOW_NEW || !flow_is_syn(p)))
 				flow_touch(p, flow, now);
 		}
 		if (reason != FLOW_NONE)

@@ -93,8 +93,7 @@ static __always_inline void reply_delete_new(const union tuple *key, const bool 
 
 static __always_inline __u16 flow_tag(const union tuple *key, const bool v6)
 {
-	return hash_tag(v6 ? hash_tuple6(&key->v6, config_hash_seed)
-			   : hash_tuple4(&key->v4, config_hash_seed));
+	return hash_tag(v6 ? hash_tuple6(&key->v6, 0) : hash_tuple4(&key->v4, 0));
 }
 
 #endif

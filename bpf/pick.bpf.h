@@ -25,6 +25,7 @@ static __always_inline enum lb_reason pick_backend(__u32 service, __u64 hash, __
 	ring = word ? *(volatile __u64 *)word : 0;
 	if (!ring)
 		return LB_REASON_NO_ENDPOINT;
+	hash = hash_mix(hash, config_hash_seed);
 	slot = hash_slot(attempt ? hash_mix(hash, attempt) : hash, LB_RING_SLOTS(ring));
 	index = LB_RING_LINE(ring) + slot / LB_ARENA_LINE_SLOTS;
 	line = bpf_map_lookup_elem(&arena, &index);

@@ -9,9 +9,7 @@
 /* What a backend's packet tells of its side of the flow. */
 static __always_inline void reply_touch(const struct packet *p, struct lb_reply *reply)
 {
-	__u8 state = p->tcp_flags & (TCP_FLAG_FIN | TCP_FLAG_RST) ? LB_FLOW_CLOSING
-		     : reply->state == LB_FLOW_NEW		  ? LB_FLOW_ESTABLISHED
-								  : reply->state;
+	__u8 state = flow_next_state(p, reply->state);
 	__u32 now = flow_now_ticks();
 
 	if (reply->seen_ticks != now)
@@ -25,6 +23,41 @@ static __always_inline void reply_touch(const struct packet *p, struct lb_reply 
 	}
 }
 
+/*
+ * A SYN-ACK answers a SYN that went by: then the client's flow is there, and
+ * isn't at its end.  Else the client has come to the pod directly, from a port
+ * that a flow of ours had before: the old entry has to go, or it would claim
+ * the new connection.
+ */
+__noinline int reply_was_asked_for(const struct packet *p, const struct lb_reply *reply, bool v6)
+{
+	struct lb_flow *flow;
+	union tuple key = {};
+
+	if (!p || !reply)
+		return 0; /* for the verifier: never */
+	if (v6) {
+		__builtin_memcpy(key.v6.src, reply->client, sizeof(key.v6.src));
+		__builtin_memcpy(key.v6.dst, reply->frontend, sizeof(key.v6.dst));
+		key.v6.sport = reply->client_port;
+		key.v6.dport = reply->port;
+		key.v6.protocol = p->protocol;
+	} else {
+		key.v4.src = reply->client[0];
+		key.v4.dst = reply->frontend[0];
+		key.v4.sport = reply->client_port;
+		key.v4.dport = reply->port;
+		key.v4.protocol = p->protocol;
+	}
+	flow = flow_find(&key, v6) ?: flow_find_new(&key, v6);
+	if (flow && flow->state != LB_FLOW_CLOSING &&
+	    LB_FLOW_BACKEND_ID(flow->backend) == reply->backend)
+		return 1;
+	reply_delete(&p->tuple, v6);
+	reply_delete_new(&p->tuple, v6);
+	return 0;
+}
+
 /* The reverse entry of a packet that a pod sends. */
 static __always_inline enum lb_reason reply_resolve(const struct packet *p, struct lb_reply **ret,
 						    const bool v6)
@@ -34,6 +67,14 @@ static __always_inline enum lb_reason reply_resolve(const struct packet *p, stru
 	if (!reply)
 		reply = reply_find_new(&p->tuple, v6);
 	if (!reply || reply->tag != hash_tag(p->hash))
+		return FLOW_NONE;
+	/* Of a flow that is over: what the pod sends now answers somebody who
+	 * came to it directly. */
+	if (flow_age_ticks(flow_now_ticks(), reply->seen_ticks) >
+	    flow_timeout_ticks(p->protocol, reply->state))
+		return FLOW_NONE;
+	if ((p->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == (TCP_FLAG_SYN | TCP_FLAG_ACK) &&
+	    !reply_was_asked_for(p, reply, v6))
 		return FLOW_NONE;
 	reply_touch(p, reply);
 	*ret = reply;

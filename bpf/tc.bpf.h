@@ -10,6 +10,7 @@
 /* TC_ACT_UNSPEC, TCX_NEXT: to the next program and the kernel.  Never
  * TC_ACT_OK, which would end the chain. */
 #define TC_NEXT (-1)
+#define TC_PACKET_HOST 0 /* skb->pkt_type: for this machine */
 
 /* Make the headers readable, wherever they lie in the socket buffer. */
 static __always_inline void tc_pull_headers(struct __sk_buff *skb)
@@ -155,8 +156,9 @@ int lb_tc_uplink(struct __sk_buff *skb)
 	int action = TC_NEXT;
 	struct packet p;
 
-	/* A frame with a VLAN tag belongs to the VLAN's device. */
-	if (skb->vlan_present)
+	/* A frame with a VLAN tag belongs to the VLAN's device, and one for
+	 * another machine's MAC, flooded by a switch, to that machine. */
+	if (skb->vlan_present || skb->pkt_type != TC_PACKET_HOST)
 		return tc_end(skb, reason, action);
 	tc_pull_headers(skb);
 	if (skb->protocol == bpf_htons(ETH_P_IP))
@@ -173,7 +175,7 @@ int lb_tc_pod(struct __sk_buff *skb)
 	int action = TC_NEXT;
 	struct packet p;
 
-	if (skb->vlan_present)
+	if (skb->vlan_present || skb->pkt_type != TC_PACKET_HOST)
 		return tc_end(skb, reason, action);
 	tc_pull_headers(skb);
 	if (skb->protocol == bpf_htons(ETH_P_IP))

@@ -69,7 +69,10 @@ int lb_xdp(struct xdp_md *ctx)
 	struct packet p;
 
 	if ((void *)(eth + 1) <= end) {
-		if (eth->h_proto == bpf_htons(ETH_P_IP))
+		/* Sent to all, or to many: nothing that a service answers. */
+		if (eth->h_dest[0] & 1)
+			reason = LB_REASON_NOT_IP;
+		else if (eth->h_proto == bpf_htons(ETH_P_IP))
 			reason = xdp_receive(ctx, &p, &h, &action, false);
 		else if (eth->h_proto == bpf_htons(ETH_P_IPV6))
 			reason = xdp_receive(ctx, &p, &h, &action, true);

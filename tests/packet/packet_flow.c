@@ -579,6 +579,136 @@ static void a_pod_reaches_another_by_its_own_address(void **state)
 	world_close(world);
 }
 
+/* A connection through the service, to its end, from both sides. */
+static void connection_of(struct world *world, uint16_t sport)
+{
+	send_from(world, false, IPPROTO_TCP, sport, TCP_SYN);
+	answer_to(world, 1, IPPROTO_TCP, sport, TCP_SYN | TCP_ACK, 99);
+	ack_from(world, sport, 100);
+	assert_true(flow_is_established(world, sport, IPPROTO_TCP));
+}
+
+/* Closed by both ends, it makes room for those that live. */
+static void a_closed_connection_leaves_the_big_tables(void **state)
+{
+	struct world *world = world_open();
+
+	(void)state;
+	world_web(world, 1);
+	connection_of(world, 4000);
+	answer_to(world, 1, IPPROTO_TCP, 4000, TCP_FIN | TCP_ACK, 100);
+	assert_true(flow_is_established(world, 4000, IPPROTO_TCP));
+	send_from(world, false, IPPROTO_TCP, 4000, TCP_FIN | TCP_ACK);
+	assert_false(flow_is_established(world, 4000, IPPROTO_TCP));
+	/* Its last packets still pass, both ways. */
+	answer_to(world, 1, IPPROTO_TCP, 4000, TCP_ACK, 101);
+	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_ACK), 1);
+	/* Half closed, it stays. */
+	connection_of(world, 4001);
+	send_from(world, false, IPPROTO_TCP, 4001, TCP_FIN | TCP_ACK);
+	assert_true(flow_is_established(world, 4001, IPPROTO_TCP));
+	world_close(world);
+}
+
+/* A RST with any sequence number is no end: the data after it says so. */
+static void a_forged_reset_ends_nothing(void **state)
+{
+	struct world *world = world_open();
+	struct frame in, out;
+
+	(void)state;
+	world_web(world, 2);
+	ring_of_one(world, 1, 1);
+	connection_of(world, 4000);
+	send_from(world, false, IPPROTO_TCP, 4000, TCP_RST);
+	frame_build(&in, &(struct frame_spec){.src = "10.0.0.9",
+					      .dst = "10.96.0.1",
+					      .sport = 4000,
+					      .dport = 80,
+					      .tcp_flags = TCP_ACK,
+					      .tcp_ack = 100,
+					      .payload_bytes = 5});
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(world_run(world, WORLD_XDP, &in, &out), WORLD_XDP_REDIRECT);
+	assert_true(flow_is_established(world, 4000, IPPROTO_TCP));
+	ring_of_one(world, 1, 2);
+	flow_age(world, 4000, IPPROTO_TCP, LB_TICKS(600));
+	reply_age(world, 4000, IPPROTO_TCP, LB_TICKS(600));
+	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_ACK), 1);
+	world_close(world);
+}
+
+/* The reverse entry was pushed out alone. */
+static void a_flow_whose_reverse_entry_is_lost_heals(void **state)
+{
+	struct lb_tuple4 key = {
+		.sport = htons(5000), .dport = htons(4000), .protocol = IPPROTO_TCP};
+	struct world *world = world_open();
+
+	(void)state;
+	world_web(world, 1);
+	connection_of(world, 4000);
+	inet_pton(AF_INET, "10.1.0.2", &key.src);
+	inet_pton(AF_INET, "10.0.0.9", &key.dst);
+	assert_int_equal(bpf_map_delete_elem(bpf_map__fd(world->skel->maps.replies4), &key), 0);
+	flow_age(world, 4000, IPPROTO_TCP, 1); /* asked for once a tick */
+	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_ACK), 1);
+	answer_to(world, 1, IPPROTO_TCP, 4000, TCP_ACK, 100);
+	world_close(world);
+}
+
+/* The client comes to the pod itself, from a port that a flow has had. */
+static void a_direct_connection_is_not_ours(void **state)
+{
+	static const uint8_t ends[] = {TCP_FIN | TCP_ACK, TCP_RST};
+	struct frame in, out;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct world *world = world_open();
+
+		world_web(world, 1);
+		connection_of(world, 4000);
+		if (!i)
+			answer_to(world, 1, IPPROTO_TCP, 4000, TCP_FIN | TCP_ACK, 100);
+		send_from(world, false, IPPROTO_TCP, 4000, ends[i]);
+		frame_build(&in, &(struct frame_spec){.src = "10.1.0.2",
+						      .dst = "10.0.0.9",
+						      .sport = 5000,
+						      .dport = 4000,
+						      .tcp_flags = TCP_SYN | TCP_ACK});
+		for (int packet = 0; packet < 2; packet++) {
+			assert_int_equal(world_run(world, WORLD_TC_POD, &in, &out), WORLD_TC_NEXT);
+			assert_memory_equal(out.bytes, in.bytes, in.length);
+			in.bytes[FRAME_ETH + 20 + 13] = TCP_ACK;
+		}
+		/* And the service is still there for that port. */
+		connection_of(world, 4000);
+		world_close(world);
+	}
+}
+
+/* A pod's device is gone: nothing is kept for it that can go elsewhere. */
+static void a_backend_without_a_device_keeps_nothing_but_refuses(void **state)
+{
+	struct world *world = world_open();
+	struct lb_backend backend;
+
+	(void)state;
+	world_web(world, 2);
+	ring_of_one(world, 1, 1);
+	connection_of(world, 4000);
+	send_from(world, false, IPPROTO_UDP, 4000, 0);
+	backend = world_backend_get(world, 1);
+	backend.next_hop = 0;
+	world_backend_set(world, 1, &backend);
+	ring_of_one(world, 1, 2);
+	assert_int_equal(send_from(world, false, IPPROTO_UDP, 4000, 0), 2);
+	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_ACK), NONE);
+	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_SYN), 2);
+	world_close(world);
+}
+
 /* An LRU element that was given to another key while we held it: its tag isn't
  * ours, and it must not lead the packet to the other flow's backend. */
 static void a_flow_entry_of_another_key_has_no_say(void **state)
@@ -628,6 +758,11 @@ int main(void)
 		cmocka_unit_test(an_unanswered_syn_is_tried_elsewhere),
 		cmocka_unit_test(a_port_used_again_after_an_established_flow_starts_new),
 		cmocka_unit_test(answers_alone_keep_a_flow_alive),
+		cmocka_unit_test(a_closed_connection_leaves_the_big_tables),
+		cmocka_unit_test(a_forged_reset_ends_nothing),
+		cmocka_unit_test(a_flow_whose_reverse_entry_is_lost_heals),
+		cmocka_unit_test(a_direct_connection_is_not_ours),
+		cmocka_unit_test(a_backend_without_a_device_keeps_nothing_but_refuses),
 		cmocka_unit_test(an_idle_flow_expires_by_its_state),
 		cmocka_unit_test(two_frontends_never_share_a_reply_tuple),
 		cmocka_unit_test(snat_ports_are_unique_until_there_are_no_more),

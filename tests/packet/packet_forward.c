@@ -272,11 +272,6 @@ static void xdp_leaves_to_tc_what_it_cannot_do(void **state)
 	/* One flow, counted once, by whichever mouth came first. */
 	assert_int_equal(world_service_count(world, 1).connections, 1);
 
-	/* No device at all. */
-	backend.next_hop = 0;
-	world_backend_set(world, 1, &backend);
-	assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in, &out), WORLD_TC_SHOT);
-	assert_int_equal(world_count(world, LB_REASON_NO_ROUTE), 1);
 	world_close(world);
 }
 

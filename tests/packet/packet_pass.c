@@ -116,6 +116,11 @@ static void other_protocols_pass(void **state)
 	frame.bytes[12] = 0x08;
 	frame.bytes[13] = 0x06;
 	assert_passes(world, &frame, LB_REASON_NOT_IP, "ARP");
+	frame_build(&frame,
+		    &(struct frame_spec){.src = "10.0.0.9", .dst = "10.96.0.1", .dport = 80});
+	memset(frame.bytes, 0xff, 6);
+	assert_passes(world, &frame, LB_REASON_NOT_IP, "broadcast");
+	frame.bytes[0] = 0x02;
 	frame.bytes[12] = 0x81;
 	frame.bytes[13] = 0x00;
 	assert_passes(world, &frame, LB_REASON_NOT_IP, "VLAN tag in the frame");

@@ -36,7 +36,8 @@ static void namespace_make(void)
 	must(!system("ip link set lo up && "
 		     "ip link add uplink type veth peer name client && "
 		     "ip link add pods type veth peer name pod && "
-		     "ip link set pods address 02:00:00:00:01:01 && "
+		     "ip link set pods address 02:00:00:00:00:01 && "
+		     "ip link set uplink address 02:00:00:00:00:01 && "
 		     "for d in uplink client pods pod; do ip link set $d up; done && "
 		     "ip addr add 10.0.0.1/24 dev uplink && ip addr add 10.1.0.1/16 dev pods && "
 		     "ip -6 addr add fd00::1/64 dev uplink nodad && "
@@ -65,7 +66,9 @@ struct world *world_open(void)
 	bpf_object__for_each_map(map, world->skel->obj)
 	{
 		if (bpf_map__is_internal(map) || bpf_map__max_entries(map) != 1 ||
-		    map == world->skel->maps.icmp_scratch || map == world->skel->maps.reject_tokens)
+		    map == world->skel->maps.icmp_scratch ||
+		    map == world->skel->maps.reply_scratch ||
+		    map == world->skel->maps.reject_tokens)
 			continue;
 		bpf_map__set_max_entries(map, bpf_map__type(map) == BPF_MAP_TYPE_LRU_HASH
 						      ? world_flows
