@@ -15,8 +15,7 @@ lbd_group() { # NODE
 }
 
 node_create() { # NODE
-	cgroups_prepare
-	mkdir -p "$(node_dir "$1")/bpf" "$(lbd_group "$1")" "$(cgroup_dir client)"
+	mkdir -p "$(node_dir "$1")/bpf" "$(lbd_group "$1")"
 	mount -t bpf bpf "$(node_dir "$1")/bpf"
 	lbd_start "$1"
 }

@@ -21,21 +21,23 @@ cgroup_mount() {
 	awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts
 }
 
-cgroup_dir() { # [node|client|POD]
+cgroup_dir() { # [NODE|client|worker|POD]
 	local root pod_node
 	root=$(cgroup_mount)/$LAB
 	case ${1-} in
 	'') echo "$root" ;;
-	client | node*) echo "$root/$1" ;;
+	client | worker | node*) echo "$root/$1" ;;
 	*) pod_read "$1" && echo "$root/$pod_node/$1" ;;
 	esac
 }
 
-# lbd does not mount one, so neither do we unless there is none at all.
+# Mounts cgroup2 if nobody has.
 cgroups_prepare() {
-	[[ -z $(cgroup_mount) ]] || return 0
-	mkdir -p "$LAB_DIR/cgroup2"
-	mount -t cgroup2 cgroup2 "$LAB_DIR/cgroup2" || die "cgroup2 can't be mounted"
+	if [[ -z $(cgroup_mount) ]]; then
+		mkdir -p "$LAB_DIR/cgroup2"
+		mount -t cgroup2 cgroup2 "$LAB_DIR/cgroup2" || die "cgroup2 can't be mounted"
+	fi
+	mkdir -p "$(cgroup_dir client)" "$(cgroup_dir worker)"
 }
 
 cgroup_members() { # DIR

@@ -82,6 +82,15 @@ a_pod_knows_who_it_is() {
 	matches "$(lab logs "$pod")" "Request received by $pod"
 }
 
+what_is_applied_can_be_deleted() {
+	expose extra 4 10.96.0.60 web/TCP/80/5000 "$(pods | head -n 1)"
+	lab curl http://10.96.0.60/ >/dev/null
+	lab delete -f "$work/extra.yaml"
+	fails lab curl --max-time 1 http://10.96.0.60/
+	same "$(lab lbctl services list -o name | grep -c extra)" 0
+	fails_with 1 "lab: $work/extra.yaml: was never applied" lab delete -f "$work/extra.yaml"
+}
+
 zero_replicas_are_an_empty_slice() {
 	lab scale 0
 	same "$(pods)" ""
@@ -108,10 +117,10 @@ interrupted_up_leaves_nothing() { # SECONDS
 }
 
 a_killed_up_is_told_and_removed() {
-	"$top/lab/lab" up --replicas 5 >/dev/null 2>&1 &
+	setsid "$top/lab/lab" up --replicas 5 >/dev/null 2>&1 &
 	local up=$!
 	eventually 10 test -d "$GUIDEWAY_LAB_DIR/node1"
-	kill -9 $up
+	kill -9 -- -$up # with its child
 	wait $up 2>/dev/null || true
 	fails_with 1 "lab: a lab that ended badly left things behind; \`lab down\` removes them" lab up
 	lab down
@@ -128,6 +137,7 @@ check "a new pod is published at once, and ready once it answers" a_pod_is_publi
 check "scaling down takes the youngest" the_youngest_goes_first
 check "a deleted pod is terminating, then gone, then replaced" a_deleted_pod_terminates_first
 check "a pod killed by force is replaced" a_forced_kill_replaces_the_pod
+check "a manifest can be applied and deleted" what_is_applied_can_be_deleted
 check "no replicas are an empty slice" zero_replicas_are_an_empty_slice
 check "an unknown pod is told" fails_with 1 "lab: nosuch: no such pod; \`lab pods\` lists them" lab kill nosuch
 check "an unknown command is told" fails_with 2 "lab: nosuch: unknown command; \`lab help\` lists them" lab nosuch

@@ -32,18 +32,19 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 check() { # SENTENCE COMMAND...
-	local sentence=$1 output status
+	local sentence=$1 status
 	shift
 	cases=$((cases + 1))
 	set +e
-	output=$(set -e && "$@" 2>&1)
+	# Not into a pipe: what the command leaves running would keep it open.
+	(set -e && "$@") >"$work/output" 2>&1
 	status=$?
 	set -e
 	if ((status == 0)); then
 		echo "ok $cases - $sentence"
 	else
 		echo "not ok $cases - $sentence"
-		printf '%s\n' "$output" | tail -n 30 | sed 's/^/# /'
+		tail -n 30 "$work/output" | sed 's/^/# /'
 		failures=$((failures + 1))
 	fi
 }

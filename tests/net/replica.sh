@@ -97,7 +97,7 @@ a_taken_port_is_told() {
 }
 
 many_connections_at_once() {
-	become "$tools/flows" --tcp --keep --from 10000 --count 5000 127.0.0.1 5000 >"$work/many" &
+	become "$tools/flows" --tcp --keep --interval 1000 --timeout 10000 --from 10000 --count 5000 127.0.0.1 5000 >"$work/many" &
 	local many=$!
 	eventually 20 grep -q '^ready' "$work/many"
 	flows_end $many

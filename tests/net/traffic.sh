@@ -157,8 +157,8 @@ for hook in xdp-generic tc; do
 		bulk=$(service_address bulk $family)
 		check "$name: curl reaches the ClusterIP" a_pod_answers "http://$(in_url "$(service_address web $family)")/info"
 		check "$name: curl reaches the NodePort" a_pod_answers "http://$(in_url "$(node_address $family)"):30080/info"
-		check "$name: every UDP datagram is answered, by five pods" udp_is_answered $family
 		watch_start
+		check "$name: every UDP datagram is answered, by five pods" udp_is_answered $family
 		check "$name: iperf3 sends to the pod" iperf_moves "$bulk"
 		check "$name: iperf3 receives from the pod" iperf_moves "$bulk" -R
 		check "$name: 64 MiB arrive unchanged in both directions at once" contents_arrive "$bulk"

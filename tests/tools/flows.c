@@ -283,12 +283,13 @@ static bool flow_waits(const struct flow *flow)
 	return flow->state == FLOW_CONNECTING || flow->state == FLOW_ASKING;
 }
 
-/* Open what may be opened, end or renew what is due; returns how many flows
- * wait for an answer or were not born yet. */
-static int flows_tick(void)
+/* Open what may be opened, end or renew what is due.  *ret_waiting is how many
+ * flows wait for an answer or were not born yet, *ret_unanswered how many of
+ * them for their first. */
+static void flows_tick(int *ret_waiting, int *ret_unanswered)
 {
 	int64_t now_ms = clock_ms();
-	int waiting = 0;
+	int waiting = 0, unanswered = 0;
 
 	for (int i = 0; i < options.count; i++) {
 		struct flow *flow = &flows[i];
@@ -301,20 +302,24 @@ static int flows_tick(void)
 		} else if (flow->state != FLOW_ENDED && flow->due_ms <= now_ms) {
 			flow_due(flow);
 		}
-		waiting += flow->state == FLOW_UNBORN || flow_waits(flow);
+		if (flow->state == FLOW_UNBORN || flow_waits(flow)) {
+			waiting++;
+			unanswered += !flow->requests;
+		}
 	}
-	return waiting;
+	*ret_waiting = waiting;
+	*ret_unanswered = unanswered;
 }
 
 static void flows_run(void)
 {
 	struct epoll_event events[256];
 	bool ready_told = false;
-	int waiting, n;
+	int waiting, unanswered, n;
 
 	for (;;) {
-		waiting = flows_tick();
-		if (options.keep && !ready_told && !waiting) {
+		flows_tick(&waiting, &unanswered);
+		if (options.keep && !ready_told && !unanswered) {
 			puts("ready");
 			fflush(stdout);
 			ready_told = true;
