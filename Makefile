@@ -131,9 +131,11 @@ format: ## format the sources
 check-format: ## fail where `make format` would change a file
 	@case "$$($(CLANG_FMT) --version)" in *' version 14.'*) $(CLANG_FMT) --dry-run -Werror $(SOURCES);; esac
 
-install: all ## install the programs below $(DESTDIR)$(PREFIX)
+install: all ## install programs and manual pages below $(DESTDIR)$(PREFIX)
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $B/lbd
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $B/lbctl $B/replica
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/man/*.8
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/man/*.1
 
 clean: ## remove the build
 	rm -rf $B

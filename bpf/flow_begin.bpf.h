@@ -163,6 +163,20 @@ static __always_inline __be16 flow_snat_candidate(const struct packet *p, __u32 
 	return bpf_htons(config_snat_port_first + offset);
 }
 
+/* Loopback, multicast, broadcast, unspecified: the stack would not route it. */
+static __always_inline bool flow_is_martian(const struct packet *p, bool v6)
+{
+	const __be32 *src = p->tuple.v6.src;
+	__u8 first;
+
+	if (!v6) {
+		first = bpf_ntohl(p->tuple.v4.src) >> 24;
+		return first == 0 || first == 127 || first >= 224;
+	}
+	return (bpf_ntohl(src[0]) >> 24) == 0xff ||
+	       (!(src[0] | src[1] | src[2]) && bpf_ntohl(src[3]) <= 1);
+}
+
 /*
  * A new flow: pick a backend and store both entries.  attempt is the pick's.
  *
@@ -179,6 +193,8 @@ __noinline int flow_begin(const struct packet *p, __u32 service, __u32 attempt, 
 
 	if (!p)
 		return LB_REASON_FLOW_NOT_STORED; /* for the verifier: never */
+	if (flow_is_martian(p, v6))
+		return LB_REASON_MARTIAN;
 	/* Mid-flow TCP without an entry: we are told late. */
 	if (p->protocol == IPPROTO_TCP && !flow_is_syn(p))
 		flow.state = LB_FLOW_ESTABLISHED;

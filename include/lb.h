@@ -288,6 +288,7 @@ _Static_assert(sizeof(struct lb_fragment) == 8, "ABI");
 	X(NOT_SERVICE, "not_service", PASS, "no frontend has this address and port") \
 	X(FRAGMENT, "fragment", PASS, "a fragment: XDP leaves it to TC, TC to the kernel") \
 	X(TTL_EXPIRED, "ttl_expired", PASS, "TTL 1 or less: the kernel answers it") \
+	X(MARTIAN, "martian", PASS, "a source that no client has: left to the kernel") \
 	X(LEFT_TO_TC, "left_to_tc", PASS, "what XDP can't do: TC does it next") \
 	X(BAD_HEADER, "bad_header", PASS, "lengths that lie: left to the kernel") \
 	/* refusals */ \

@@ -159,6 +159,28 @@ static void unknown_fragments_pass(void **state)
 	world_close(world);
 }
 
+static void impossible_sources_are_the_kernels_to_judge(void **state)
+{
+	static const char *const sources[] = {
+		"127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "::1", "::", "ff02::1"};
+	struct world *world = world_open();
+	struct frame frame;
+
+	(void)state;
+	world_web(world, 3);
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		frame_build(&frame,
+			    &(struct frame_spec){.src = sources[i],
+						 .dst = strchr(sources[i], ':') ? "fd96::1"
+										: "10.96.0.1",
+						 .sport = 4000,
+						 .dport = 80,
+						 .tcp_flags = TCP_SYN});
+		assert_passes(world, &frame, LB_REASON_MARTIAN, sources[i]);
+	}
+	world_close(world);
+}
+
 static void ttl_of_one_is_the_kernels_to_answer(void **state)
 {
 	struct world *world = world_open();
@@ -291,6 +313,7 @@ int main(void)
 		cmocka_unit_test(another_port_address_or_protocol_passes),
 		cmocka_unit_test(other_protocols_pass),
 		cmocka_unit_test(unknown_fragments_pass),
+		cmocka_unit_test(impossible_sources_are_the_kernels_to_judge),
 		cmocka_unit_test(ttl_of_one_is_the_kernels_to_answer),
 		cmocka_unit_test(lengths_that_lie_pass_untouched),
 		cmocka_unit_test(truncated_packets_pass_untouched),

@@ -26,6 +26,7 @@ struct datapath {
 	struct lb_bpf *skel;
 	struct maps *maps;
 	enum attach_hook tc; /* ATTACH_TCX_INGRESS or ATTACH_CLSACT_INGRESS */
+	bool fresh;
 };
 
 const char *hook_name(enum hook hook)
@@ -196,6 +197,7 @@ static void set_node_addresses(const struct datapath_config *config, struct lb_b
 int datapath_open(const struct datapath_config *config, struct datapath **ret, struct error *error)
 {
 	struct datapath *datapath = calloc(1, sizeof(*datapath));
+	char path[PINS_PATH_MAX];
 	int err;
 
 	if (!datapath)
@@ -207,6 +209,8 @@ int datapath_open(const struct datapath_config *config, struct datapath **ret, s
 		err = datapath->lock;
 		goto out;
 	}
+	pins_path(path, config->bpffs_dir, "maps", "services");
+	datapath->fresh = access(path, F_OK) != 0;
 	datapath->skel = lb_bpf__open();
 	if (!datapath->skel) {
 		err = error_set(error, -errno, "can't open the BPF object: %s", strerror(errno));
@@ -247,6 +251,11 @@ out:
 	}
 	*ret = datapath;
 	return 0;
+}
+
+bool datapath_is_fresh(const struct datapath *datapath)
+{
+	return datapath->fresh;
 }
 
 struct maps *datapath_maps(struct datapath *datapath)

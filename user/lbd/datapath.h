@@ -10,6 +10,7 @@
 #ifndef GW_DATAPATH_H
 #define GW_DATAPATH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -66,6 +67,9 @@ struct datapath;
  * the pinned maps have other sizes than the configuration asks for. */
 int datapath_open(const struct datapath_config *config, struct datapath **ret, struct error *error);
 struct maps *datapath_maps(struct datapath *datapath);
+
+/* Were the maps made by this process, not adopted? */
+bool datapath_is_fresh(const struct datapath *datapath);
 
 /* Attach to exactly these devices: new ones get links, known ones the new
  * programs, all others lose theirs.  A device that fails is named in error and

@@ -336,6 +336,7 @@ int main(int argc, char *argv[])
 {
 	static struct lbd lbd;
 	struct error error;
+	bool undo;
 	int status;
 
 	if (options_parse(argc, argv, &lbd.options, &error))
@@ -356,7 +357,11 @@ int main(int argc, char *argv[])
 		status = complain(EXIT_INPUT, &error);
 	else
 		status = lbd.options.check ? check(&lbd) : run(&lbd);
+	/* A first start that failed leaves nothing; what was adopted stays. */
+	undo = status != EXIT_SUCCESS && lbd.sync.datapath && datapath_is_fresh(lbd.sync.datapath);
 	report_clear(&lbd.report);
 	sync_close(&lbd.sync);
+	if (undo && datapath_detach(lbd.options.bpffs_dir, &error))
+		complain(EXIT_FAILURE, &error);
 	return status;
 }
