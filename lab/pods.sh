@@ -106,6 +106,19 @@ pod_remove() { # POD
 	rm -r "$(pod_dir "$1")"
 }
 
+# Pods that an interrupted command has left half made: nobody knows them yet.
+pods_sweep() {
+	local dir
+	for dir in "$LAB_DIR"/pods/*/; do
+		[[ -d $dir && ! -e $dir/pid ]] || continue
+		if [[ -s $dir/record ]]; then
+			pod_remove "$(basename "$dir")"
+		else
+			rm -r "$dir"
+		fi
+	done
+}
+
 # Dies without a word to anyone; its node needs a second to notice.
 pod_die() { # POD
 	cgroup_kill "$(cgroup_dir "$1")"
@@ -186,6 +199,7 @@ pods_reap() {
 # Bring the pods to what is wished for, in Kubernetes' order: endpoints are
 # terminating before their pods hear of it, and ready only when they answer.
 reconcile() {
+	pods_sweep
 	replicas_adjust
 	slices_publish
 	lbd_wait_all

@@ -91,6 +91,15 @@ what_is_applied_can_be_deleted() {
 	fails_with 1 "lab: $work/extra.yaml: was never applied" lab delete -f "$work/extra.yaml"
 }
 
+an_interrupted_scale_is_mended_by_the_next() {
+	local t
+	for t in 0.1 0.2 0.4; do
+		timeout -s INT "$t" "$top/lab/lab" scale 12 || true
+		lab scale 3
+		same "$(pods | wc -l)" 3
+	done
+}
+
 zero_replicas_are_an_empty_slice() {
 	lab scale 0
 	same "$(pods)" ""
@@ -138,6 +147,7 @@ check "scaling down takes the youngest" the_youngest_goes_first
 check "a deleted pod is terminating, then gone, then replaced" a_deleted_pod_terminates_first
 check "a pod killed by force is replaced" a_forced_kill_replaces_the_pod
 check "a manifest can be applied and deleted" what_is_applied_can_be_deleted
+check "an interrupted scale is mended by the next" an_interrupted_scale_is_mended_by_the_next
 check "no replicas are an empty slice" zero_replicas_are_an_empty_slice
 check "an unknown pod is told" fails_with 1 "lab: nosuch: no such pod; \`lab pods\` lists them" lab kill nosuch
 check "an unknown command is told" fails_with 2 "lab: nosuch: unknown command; \`lab help\` lists them" lab nosuch
