@@ -59,10 +59,16 @@ cgroup_kill() { # DIR
 	die "$1: these don't end: $(cgroup_members "$1" | tr '\n' ' ')"
 }
 
+# Again and again: a process on its way into the cgroup joins after the killing,
+# or finds it gone and ends.
 cgroup_remove() { # DIR
-	[[ -d $1 ]] || return 0
-	cgroup_kill "$1"
-	find "$1" -depth -type d -exec rmdir {} +
+	local tries
+	for ((tries = 0; tries < 250; tries++)); do
+		[[ -d $1 ]] || return 0
+		cgroup_kill "$1"
+		find "$1" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.02
+	done
+	die "$1: can't be removed"
 }
 
 processes_remove() {
