@@ -61,6 +61,10 @@ check: deps ## build and run every test
 	@$(MAKE) --no-print-directory all tests check-layers check-format
 	@tests/run
 
+check-soak: deps ## floods, crashes and hundreds of events: minutes each
+	@$(MAKE) --no-print-directory all tests
+	@GUIDEWAY_SOAK=1 tests/run
+
 tests: $(UNIT) $(PACKET) $(TOOLS) ## build the tests
 
 # ---- BPF: steps -> one object -> skeleton
@@ -147,4 +151,4 @@ $B/:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo check tests vmlinux-header check-layers format check-format bench-packet bench-layout install clean
+.PHONY: all help deps demo check check-soak tests vmlinux-header check-layers format check-format bench-packet bench-layout install clean
