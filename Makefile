@@ -14,6 +14,9 @@ PACKAGES := gcc make pkg-config clang llvm libbpf-dev libxdp-dev libmnl-dev libu
 	libcurl4-openssl-dev libjansson-dev libyajl-dev libyaml-dev libmicrohttpd-dev libcmocka-dev \
 	bpftool iproute2 nftables curl iperf3 jq socat util-linux procps clang-format
 
+# Another apt-get may be at work; it ends.
+APT_WAIT := -o DPkg::Lock::Timeout=300
+
 CPPFLAGS += -D_GNU_SOURCE -DLB_VERSION='"$(VERSION)"' -Iinclude -Iuser/lib -Iuser/lbd -I$B
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
@@ -49,8 +52,8 @@ help: ## this list
 deps: ## install the Debian packages that are missing
 	@missing=; for p in $(PACKAGES); do \
 	  [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || missing="$$missing $$p"; \
-	done; [ -z "$$missing" ] || { echo "  APT     $$missing"; apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >$(or $(TMPDIR),/tmp)/guideway-apt.log 2>&1 || \
+	done; [ -z "$$missing" ] || { echo "  APT     $$missing"; apt-get $(APT_WAIT) update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get $(APT_WAIT) install -y -qq --no-install-recommends $$missing >$(or $(TMPDIR),/tmp)/guideway-apt.log 2>&1 || \
 	  { cat $(or $(TMPDIR),/tmp)/guideway-apt.log >&2; exit 1; }; }
 
 demo: deps ## the information server: 5 replicas behind one address, scaled and killed
