@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 
 #include "plan_world.h"
@@ -285,6 +286,7 @@ static void frontend_that_is_away_already_is_no_failure(void **state)
 struct reader {
 	const struct maps *maps;
 	bool stop;
+	uint64_t passes; /* begun; a writer waits for two of them */
 	uint64_t reads, bad;
 };
 
@@ -295,11 +297,13 @@ static void *read_rings(void *arg)
 	const struct maps *maps = reader->maps;
 
 	for (uint32_t n = 0; !__atomic_load_n(&reader->stop, __ATOMIC_ACQUIRE); n++) {
-		uint64_t word = __atomic_load_n(&maps->rings[LB_RING_INDEX(1, LB_SCOPE_CLUSTER)],
-						__ATOMIC_ACQUIRE);
 		const struct lb_backend *backend;
+		uint64_t word;
 		uint32_t id;
 
+		__atomic_store_n(&reader->passes, n + 1, __ATOMIC_RELEASE);
+		word = __atomic_load_n(&maps->rings[LB_RING_INDEX(1, LB_SCOPE_CLUSTER)],
+				       __ATOMIC_ACQUIRE);
 		if (!word)
 			continue;
 		id = __atomic_load_n(
@@ -316,11 +320,17 @@ static void *read_rings(void *arg)
 	return NULL;
 }
 
+/* Until the reader has ended the pass it is in, however long it is kept from
+ * running. */
 static int wait_a_grace_period(struct world *world, const char *call)
 {
-	(void)world;
-	if (!strcmp(call, "quiesce"))
-		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	const struct reader *reader = world->step_data;
+	uint64_t passes = __atomic_load_n(&reader->passes, __ATOMIC_ACQUIRE);
+
+	if (strcmp(call, "quiesce"))
+		return 0;
+	while (__atomic_load_n(&reader->passes, __ATOMIC_ACQUIRE) - passes < 2)
+		sched_yield();
 	return 0;
 }
 
@@ -332,7 +342,7 @@ static void reader_never_sees_half_a_ring_or_half_a_backend(void **state)
 	pthread_t thread;
 
 	free(world->step_data);
-	world->step_data = NULL;
+	world->step_data = &reader;
 	world->step = wait_a_grace_period;
 	world->linger = 2;
 	service = world_service(world, "a", "web", "");
@@ -351,6 +361,7 @@ static void reader_never_sees_half_a_ring_or_half_a_backend(void **state)
 	}
 	__atomic_store_n(&reader.stop, true, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
+	world->step_data = NULL;
 	assert_int_equal(reader.bad, 0);
 	assert_true(reader.reads > 1000);
 }
