@@ -127,6 +127,24 @@ bench-packet: $B/bench/packet ## nanoseconds per packet, beside a bare program
 bench-layout: $B/bench/flow_layout ## the two layouts of the flow tables, side by side
 	@$<
 
+# ---- fuzzing: libFuzzer, with the address and undefined-behaviour sanitizers
+FUZZ      := manifest options answer packet
+FUZZ_RUNS ?= 1000000
+
+fuzz: ## random input against every parser; FUZZ_RUNS=N inputs each
+	@$(MAKE) --no-print-directory deps PACKAGES='$(PACKAGES) libclang-rt-14-dev'
+	@$(MAKE) --no-print-directory B=build-fuzz CC=$(CLANG) LDFLAGS="-fsanitize=address,undefined" \
+	  CFLAGS="-O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined" \
+	  $(FUZZ:%=build-fuzz/tests/fuzz_%)
+	@for f in $(FUZZ); do tests/fuzz/run build-fuzz/tests/fuzz_$$f $(FUZZ_RUNS) || exit 1; done
+
+# The datapath's headers, as the kernel has its types; unaligned as on a frame.
+$B/tests/fuzz/fuzz_packet.o: CPPFLAGS += -I. -Ibpf -Wno-unknown-attributes -Wno-missing-declarations
+$B/tests/fuzz/fuzz_packet.o: override CFLAGS += -fno-sanitize=alignment
+$B/tests/fuzz/fuzz_answer.o: CPPFLAGS += -Iuser/lbctl
+$B/tests/fuzz_%: $B/tests/fuzz/fuzz_%.o $B/user/lbctl/answer.o $B/liblbd.a $B/libguideway.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ $(LBD_LIBS) -lyajl -o $@
+
 check-layers: ## includes go one way: include/ <- user/lib <- user/lbd, user/lbctl
 	@tests/check-layers
 
@@ -154,4 +172,4 @@ $B/:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo check check-soak tests vmlinux-header check-layers format check-format bench-packet bench-layout install clean
+.PHONY: all help deps demo check check-soak fuzz tests vmlinux-header check-layers format check-format bench-packet bench-layout install clean
