@@ -24,10 +24,10 @@ static void require(bool truth)
 
 static void store_fill(struct objects *objects, const struct manifest *manifest)
 {
-	objects_begin(objects);
+	objects_begin(objects, OBJECT_NONE);
 	for (size_t i = 0; i < manifest->nobjects; i++)
 		require(objects_put(objects, manifest->objects[i]) == 0);
-	objects_end(objects);
+	objects_end(objects, OBJECT_NONE);
 }
 
 static struct snapshot *snapshot_of(const struct objects *objects)

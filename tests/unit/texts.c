@@ -60,10 +60,10 @@ void objects_list(struct objects *objects, const char *name, const char *text)
 
 	if (manifest_read(name, text, strlen(text), &manifest, &error))
 		fail_msg("%s", error.text);
-	objects_begin(objects);
+	objects_begin(objects, OBJECT_NONE);
 	for (size_t i = 0; i < manifest->nobjects; i++)
 		assert_int_equal(objects_put(objects, manifest->objects[i]), 0);
-	objects_end(objects);
+	objects_end(objects, OBJECT_NONE);
 	manifest_free(manifest);
 }
 

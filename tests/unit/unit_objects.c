@@ -496,6 +496,40 @@ static void objects_come_and_go_one_by_one(void **state)
 	objects_free(objects);
 }
 
+static void put_text(struct objects *objects, const char *text)
+{
+	struct object *object = object_of(text);
+
+	assert_int_equal(objects_put(objects, object), 0);
+	object_unref(object);
+}
+
+static void a_listing_of_one_kind_sweeps_that_kind_alone(void **state)
+{
+	struct objects *objects;
+
+	(void)state;
+	assert_int_equal(objects_create(&objects), 0);
+	put_text(objects, SERVICE("a", "80"));
+	put_text(objects, SERVICE("b", "81"));
+	objects_begin(objects, OBJECT_SERVICE);
+	put_text(objects, SERVICE("b", "82"));
+	objects_abort(objects, OBJECT_SERVICE);
+	check_services(objects,
+		       "default/a:/TCP/4 C10.96.0.1:80 ->\ndefault/b:/TCP/4 C10.96.0.1:82 ->\n",
+		       "");
+	objects_begin(objects, OBJECT_ENDPOINT_SLICE);
+	objects_end(objects, OBJECT_ENDPOINT_SLICE);
+	check_services(objects,
+		       "default/a:/TCP/4 C10.96.0.1:80 ->\ndefault/b:/TCP/4 C10.96.0.1:82 ->\n",
+		       "");
+	objects_begin(objects, OBJECT_SERVICE);
+	put_text(objects, SERVICE("b", "83"));
+	objects_end(objects, OBJECT_SERVICE);
+	check_services(objects, "default/b:/TCP/4 C10.96.0.1:83 ->\n", "");
+	objects_free(objects);
+}
+
 static void many_objects_are_kept_and_swept(void **state)
 {
 	struct objects *objects;
@@ -537,6 +571,7 @@ int main(void)
 		cmocka_unit_test(the_last_good_state_stays_while_an_object_is_bad),
 		cmocka_unit_test(the_first_of_two_objects_with_one_name_counts),
 		cmocka_unit_test(objects_come_and_go_one_by_one),
+		cmocka_unit_test(a_listing_of_one_kind_sweeps_that_kind_alone),
 		cmocka_unit_test(many_objects_are_kept_and_swept),
 	};
 

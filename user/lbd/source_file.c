@@ -215,7 +215,7 @@ static int objects_update(struct source_file *source)
 {
 	int err = 0;
 
-	objects_begin(source->objects);
+	objects_begin(source->objects, OBJECT_NONE);
 	for (size_t i = 0; i < source->nfiles; i++) {
 		const struct file *file = &source->files[i];
 
@@ -226,7 +226,7 @@ static int objects_update(struct source_file *source)
 		if (err)
 			return err;
 	}
-	objects_end(source->objects);
+	objects_end(source->objects, OBJECT_NONE);
 	return 0;
 }
 

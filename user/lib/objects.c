@@ -16,8 +16,10 @@ struct slot {
 struct objects {
 	void *tree; /* of slots, by identity */
 	LIST_HEAD(, slot) slots;
-	unsigned int listing; /* number of the present or last one */
-	bool in_listing;
+	struct {
+		unsigned int number; /* of the present or last one */
+		bool open;
+	} listings[OBJECT_KINDS];
 
 	/* Refused in this listing, with no identity of their own. */
 	struct object **strays;
@@ -125,12 +127,13 @@ int objects_put(struct objects *objects, struct object *object)
 	slot = slot_get(objects, object);
 	if (!slot)
 		return -ENOMEM;
-	if (objects->in_listing && slot->listing == objects->listing) {
+	if (objects->listings[object->kind].open &&
+	    slot->listing == objects->listings[object->kind].number) {
 		err = object_refuse(object, object->where, &second, "the same object is at %s",
 				    slot_object(slot)->where);
 		return err ? err : stray_add(objects, second);
 	}
-	slot->listing = objects->listing;
+	slot->listing = objects->listings[object->kind].number;
 	object_ref(object);
 	object_unref(slot->entry.refused);
 	slot->entry.refused = object->reason ? object : NULL;
@@ -159,23 +162,42 @@ void objects_delete(struct objects *objects, enum object_kind kind, const char *
 		slot_delete(objects, *found);
 }
 
-void objects_begin(struct objects *objects)
+static bool listing_has(enum object_kind listing, enum object_kind kind)
 {
-	strays_clear(objects);
-	objects->listing++;
-	objects->in_listing = true;
+	return listing == OBJECT_NONE || listing == kind;
 }
 
-void objects_end(struct objects *objects)
+void objects_begin(struct objects *objects, enum object_kind kind)
+{
+	if (kind == OBJECT_NONE)
+		strays_clear(objects);
+	for (int k = 0; k < OBJECT_KINDS; k++) {
+		if (!listing_has(kind, k))
+			continue;
+		objects->listings[k].number++;
+		objects->listings[k].open = true;
+	}
+}
+
+void objects_abort(struct objects *objects, enum object_kind kind)
+{
+	for (int k = 0; k < OBJECT_KINDS; k++)
+		if (listing_has(kind, k))
+			objects->listings[k].open = false;
+}
+
+void objects_end(struct objects *objects, enum object_kind kind)
 {
 	struct slot *slot, *next;
 
 	for (slot = LIST_FIRST(&objects->slots); slot; slot = next) {
+		enum object_kind of = slot_object(slot)->kind;
+
 		next = LIST_NEXT(slot, link);
-		if (slot->listing != objects->listing)
+		if (listing_has(kind, of) && slot->listing != objects->listings[of].number)
 			slot_delete(objects, slot);
 	}
-	objects->in_listing = false;
+	objects_abort(objects, kind);
 }
 
 struct visit {

@@ -30,6 +30,7 @@ enum object_kind {
 	OBJECT_NONE, /* what it is wasn't to be found out; always refused */
 	OBJECT_SERVICE,
 	OBJECT_ENDPOINT_SLICE,
+	OBJECT_KINDS, /* how many there are */
 };
 
 struct object_port {
@@ -142,11 +143,13 @@ void objects_delete(struct objects *objects, enum object_kind kind, const char *
 		    const char *name);
 
 /*
- * A listing: what isn't put between begin and end is gone afterwards.  An
- * identity that is put twice keeps the first; the second is refused.
+ * A listing of one kind, or of all (OBJECT_NONE): what isn't put between begin
+ * and end is gone afterwards, and after an abort everything stays.  An identity
+ * that is put twice keeps the first; the second is refused.
  */
-void objects_begin(struct objects *objects);
-void objects_end(struct objects *objects);
+void objects_begin(struct objects *objects, enum object_kind kind);
+void objects_end(struct objects *objects, enum object_kind kind);
+void objects_abort(struct objects *objects, enum object_kind kind);
 
 /* Call visit for each identity, ordered by kind, namespace and name, until it
  * returns other than 0; returns that.  Refusals without an identity of their
