@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Counters.  Each packet is counted once by its reason, on its way out of a
- * mouth (count_reason), and what is sent on also by service and backend.
+ * Counters.  Each packet is counted once: what is sent on by its backend, all
+ * else by its reason, on its way out of a mouth.
  */
 #ifndef COUNT_BPF_H
 #define COUNT_BPF_H
@@ -16,45 +16,40 @@ static __always_inline void count_reason(__u32 reason, __u32 bytes)
 	counter->bytes += bytes;
 }
 
-static __always_inline void count_connection(__u32 service, __u32 backend)
+static __always_inline void count_connection(__u32 backend)
 {
-	struct lb_traffic *traffic = bpf_map_lookup_elem(&service_counters, &service);
+	struct lb_traffic *traffic = bpf_map_lookup_elem(&backend_counters, &backend);
 
-	if (traffic)
-		traffic->connections++;
-	traffic = bpf_map_lookup_elem(&backend_counters, &backend);
 	if (traffic)
 		traffic->connections++;
 }
 
-static __always_inline void count_in(__u32 service, __u32 backend, __u32 bytes)
+/* LB_REASON_FORWARDED. */
+static __always_inline void count_in(__u32 backend, __u32 bytes)
 {
-	struct lb_traffic *traffic = bpf_map_lookup_elem(&service_counters, &service);
+	struct lb_traffic *traffic = bpf_map_lookup_elem(&backend_counters, &backend);
 
-	if (traffic) {
-		traffic->packets_in++;
-		traffic->bytes_in += bytes;
-	}
-	traffic = bpf_map_lookup_elem(&backend_counters, &backend);
 	if (traffic) {
 		traffic->packets_in++;
 		traffic->bytes_in += bytes;
 	}
 }
 
-static __always_inline void count_out(__u32 service, __u32 backend, __u32 bytes)
+/* LB_REASON_REPLIED.  backend 0: of one whose id is free. */
+static __always_inline void count_out(__u32 backend, __u32 bytes)
 {
-	struct lb_traffic *traffic = bpf_map_lookup_elem(&service_counters, &service);
+	struct lb_traffic *traffic = bpf_map_lookup_elem(&backend_counters, &backend);
 
 	if (traffic) {
 		traffic->packets_out++;
 		traffic->bytes_out += bytes;
 	}
-	traffic = bpf_map_lookup_elem(&backend_counters, &backend);
-	if (traffic) {
-		traffic->packets_out++;
-		traffic->bytes_out += bytes;
-	}
+}
+
+/* Has the backend's counter said so already? */
+static __always_inline bool count_is_done(__u32 reason)
+{
+	return reason == LB_REASON_FORWARDED || reason == LB_REASON_REPLIED;
 }
 
 /* enum lb_verdict of each reason. */

@@ -6,6 +6,11 @@
  * one first (replies), so that no backend can answer before its answer can be
  * undone, then the forward one (flows).  A flow is never moved to another
  * backend while its own lives.
+ *
+ * Flows are looked up before their frontend.  Most packets of a flow need its
+ * entry and its backend alone; a SYN, and a packet that is the first in its
+ * tick, are looked at closer (flow_review).  So flows outlive a Service that is
+ * deleted, until lbd frees its backends.
  */
 #ifndef FLOW_BPF_H
 #define FLOW_BPF_H
@@ -180,34 +185,62 @@ static __always_inline bool flow_is_expired(const struct packet *p, const struct
 }
 
 /*
+ * A closer look at a known flow: for each SYN, for the first packet in a tick,
+ * and where the backend isn't what it was.  Returns 0 where the flow goes on,
+ * FLOW_NONE where its entry has no say any more, or LB_REASON_NOT_SERVICE.
+ */
+__noinline int flow_review(const struct packet *p, const struct lb_flow *flow, __u32 backend_id,
+			   bool v6)
+{
+	struct lb_backend *backend = backend_find(backend_id);
+	struct lb_frontend frontend;
+
+	if (!p || !flow || !backend)
+		return FLOW_NONE; /* for the verifier: never */
+	if (flow_is_expired(p, flow, flow_now_ticks(), v6))
+		return FLOW_NONE;
+	if (!flow_may_repick(p))
+		return 0;
+	/* The Service is deleted: what is there goes on, nothing begins. */
+	if (frontend_find(p, &frontend, v6))
+		return flow_is_syn(p) ? LB_REASON_NOT_SERVICE : 0;
+	if (backend->state == LB_BACKEND_GONE || backend->service != frontend.service)
+		return FLOW_NONE;
+	/* The client uses the port again: after its own end, or the backend's. */
+	if (flow_is_syn(p) &&
+	    (flow->state == LB_FLOW_CLOSING ||
+	     flow_reply_state(p, backend_id, flow->snat_port, v6) == LB_FLOW_CLOSING))
+		return FLOW_NONE;
+	return 0;
+}
+
+/*
  * The backend of a flow that is known.  FLOW_NONE where the entry has
  * no say: it is stale, it is another key's by now, or its backend is gone and
  * nothing is lost by a new one.  LB_REASON_BACKEND_GONE where a connection is
  * lost.
  */
-static __always_inline enum lb_reason flow_hit(const struct packet *p, struct lb_flow *flow,
-					       __u32 service, __u32 now, struct flow_target *ret,
-					       const bool v6)
+static __always_inline enum lb_reason flow_hit(const struct packet *p, const struct lb_flow *flow,
+					       __u32 now, struct flow_target *ret, const bool v6)
 {
 	__u64 word = *(volatile __u64 *)&flow->backend;
 	struct lb_backend *backend;
+	enum lb_reason reason;
 
-	if (LB_FLOW_TAG(word) != hash_tag(p->hash) || flow_is_expired(p, flow, now, v6))
+	if (LB_FLOW_TAG(word) != flow_tag(&p->tuple, v6))
 		return FLOW_NONE;
-	/* The client uses the port again: after its own end, or the backend's. */
-	if (flow_is_syn(p) &&
-	    (flow->state == LB_FLOW_CLOSING ||
-	     flow_reply_state(p, LB_FLOW_BACKEND_ID(word), flow->snat_port, v6) == LB_FLOW_CLOSING))
-		return FLOW_NONE;
-
 	backend = backend_find(LB_FLOW_BACKEND_ID(word));
-	/* Freed, somebody else's, or no device leads to it any more. */
-	if (!backend || backend->generation != LB_FLOW_GENERATION(word) ||
-	    backend->state == LB_BACKEND_FREE || !LB_NEXT_HOP_DEVICE(backend->next_hop))
-		return flow_may_repick(p) ? FLOW_NONE : LB_REASON_BACKEND_GONE;
-	if ((backend->state == LB_BACKEND_GONE || backend->service != service) &&
-	    flow_may_repick(p))
+	if (!backend)
 		return FLOW_NONE;
+	if (flow->seen_ticks != now || flow_is_syn(p) || backend->state != LB_BACKEND_ACTIVE) {
+		reason = flow_review(p, flow, LB_FLOW_BACKEND_ID(word), v6);
+		if (reason)
+			return reason;
+	}
+	/* Freed, somebody else's, or no device leads to it any more. */
+	if (backend->generation != LB_FLOW_GENERATION(word) || backend->state == LB_BACKEND_FREE ||
+	    !LB_NEXT_HOP_DEVICE(backend->next_hop))
+		return flow_may_repick(p) ? FLOW_NONE : LB_REASON_BACKEND_GONE;
 
 	*ret = (struct flow_target){backend, LB_FLOW_BACKEND_ID(word), flow->snat_port};
 	return 0;

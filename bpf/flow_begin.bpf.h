@@ -12,6 +12,9 @@
 /* Ports tried for a flow whose source must be the node's address. */
 #define FLOW_SNAT_ATTEMPTS 16
 
+/* How often a flow looks for its reverse entry: a power of two, 1.1 s. */
+#define FLOW_HEAL_TICKS 8
+
 static __always_inline bool flow_same_address(const __be32 a[4], const __be32 b[4])
 {
 	return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));
@@ -88,7 +91,7 @@ flow_store_reply(const struct packet *p, const struct flow_target *target, __u32
 /*
  * The reverse entries are a table of their own, and may be pushed out of it
  * alone: then the flow's next packet puts its entry back.  Asked for once a
- * tick, which also tells the table that the entry is in use.
+ * second, which also tells the table that the entry is in use.
  */
 __noinline int flow_heal(const struct packet *p, __u32 backend_id, __u16 snat_port, bool v6)
 {
@@ -130,7 +133,7 @@ __noinline int flow_demote(const struct packet *p, const struct lb_flow *flow, _
 	closed = *flow;
 	if (reply.tag != flow_tag(&key, v6))
 		return 0;
-	if (reply_store_new(&key, &reply, v6) || flow_store_new(&p->tuple, &closed, BPF_ANY, v6))
+	if (reply_store_new(&key, &reply, v6) || flow_store_new(&p->tuple, &closed, v6))
 		return 0;
 	flow_delete(&p->tuple, v6);
 	reply_delete(&key, v6);
@@ -177,28 +180,41 @@ static __always_inline bool flow_is_martian(const struct packet *p, bool v6)
 	       (!(src[0] | src[1] | src[2]) && bpf_ntohl(src[3]) <= 1);
 }
 
+/* The backend of a flow in the small tables. */
+struct flow_found {
+	__u32 id;
+	__be16 snat_port; /* as in lb_flow */
+	__u16 attempt;	  /* of the pick */
+};
+
 /*
- * A new flow: pick a backend and store both entries.  attempt is the pick's.
+ * A new flow: pick a backend of the frontend's service and store both entries.
  *
  * The backend sees the client's own address, unless it couldn't tell this flow
  * from another then: one client port may talk to two frontends of one backend.
  */
-__noinline int flow_begin(const struct packet *p, __u32 service, __u32 attempt, bool v6)
+__noinline int flow_begin(struct packet *p, struct flow_found *found, bool v6)
 {
 	__u32 now = flow_now_ticks();
-	struct lb_flow flow = {.seen_ticks = now, .attempt = attempt};
+	struct lb_flow flow = {.seen_ticks = now};
 	struct flow_target target = {};
+	struct lb_frontend frontend;
 	enum lb_reason reason;
 	__u32 i;
 
-	if (!p)
+	if (!p || !found)
 		return LB_REASON_FLOW_NOT_STORED; /* for the verifier: never */
+	reason = frontend_find(p, &frontend, v6);
+	if (reason)
+		return reason;
 	if (flow_is_martian(p, v6))
 		return LB_REASON_MARTIAN;
 	/* Mid-flow TCP without an entry: we are told late. */
 	if (p->protocol == IPPROTO_TCP && !flow_is_syn(p))
 		flow.state = LB_FLOW_ESTABLISHED;
-	reason = pick_backend(service, p->hash, attempt, &target.id);
+	flow_hash(p, v6);
+	flow.attempt = found->attempt;
+	reason = pick_backend(frontend.service, p->hash, flow.attempt, &target.id);
 	if (reason)
 		return reason;
 	target.backend = backend_find(target.id);
@@ -218,11 +234,14 @@ __noinline int flow_begin(const struct packet *p, __u32 service, __u32 attempt, 
 	if (reason)
 		return reason;
 
-	flow.backend = LB_FLOW_BACKEND(target.id, target.backend->generation, hash_tag(p->hash));
+	flow.backend =
+		LB_FLOW_BACKEND(target.id, target.backend->generation, flow_tag(&p->tuple, v6));
 	flow.snat_port = target.snat_port;
-	if (flow_store_new(&p->tuple, &flow, BPF_ANY, v6))
+	if (flow_store_new(&p->tuple, &flow, v6))
 		return LB_REASON_FLOW_NOT_STORED;
-	count_connection(service, target.id);
+	count_connection(target.id);
+	found->id = target.id;
+	found->snat_port = target.snat_port;
 	return 0;
 }
 
@@ -278,20 +297,57 @@ static __always_inline bool flow_is_unanswered(const struct packet *p, const str
 		       LB_FLOW_NEW;
 }
 
-/* Steps 3 and 4 for a packet of a client. */
-static __always_inline enum lb_reason flow_resolve(struct packet *p, __u32 service,
-						   struct flow_target *ret, const bool v6)
+/*
+ * Is it in the small tables?  Returns FLOW_NONE where a flow has to begin,
+ * which is found->attempt's.  hidden: the big tables have an entry without a
+ * say, which would hide the one found here.
+ */
+__noinline int flow_find_young(const struct packet *p, struct flow_found *found, bool hidden,
+			       bool v6)
 {
-	enum lb_reason reason = FLOW_NONE;
-	__u32 now = flow_now_ticks(), attempt = 0;
+	__u32 now = flow_now_ticks();
+	struct flow_target target;
+	enum lb_reason reason;
 	struct lb_flow *flow;
 
-	flow_hash(p, v6);
+	if (!p || !found)
+		return LB_REASON_FLOW_NOT_STORED; /* for the verifier: never */
+	flow = flow_find_new(&p->tuple, v6);
+	if (!flow)
+		return FLOW_NONE;
+	reason = flow_hit(p, flow, now, &target, v6);
+	if (reason)
+		return reason;
+	if (flow_is_unanswered(p, flow, now, v6)) {
+		found->attempt = flow->attempt + 1;
+		return FLOW_NONE;
+	}
+	found->id = target.id;
+	found->snat_port = target.snat_port;
+	if (hidden)
+		flow_delete(&p->tuple, v6);
+	/* The entry isn't ours any more once it has moved.  A SYN's own clock
+	 * runs from the first one sent to this backend. */
+	if (!flow_promote(p, flow, target.id, v6) &&
+	    (flow->state != LB_FLOW_NEW || !flow_is_syn(p)))
+		flow_touch(p, flow, now);
+	return 0;
+}
+
+/* Steps 3 and 4 for a packet of a client. */
+static __always_inline enum lb_reason flow_resolve(struct packet *p, struct flow_target *ret,
+						   const bool v6)
+{
+	struct flow_found found = {};
+	__u32 now = flow_now_ticks();
+	enum lb_reason reason;
+	struct lb_flow *flow;
+
 	flow = flow_find(&p->tuple, v6);
 	if (flow) {
-		reason = flow_hit(p, flow, service, now, ret, v6);
+		reason = flow_hit(p, flow, now, ret, v6);
 		if (!reason) {
-			if (flow->seen_ticks != now)
+			if ((flow->seen_ticks ^ now) & -FLOW_HEAL_TICKS)
 				flow_heal(p, ret->id, ret->snat_port, v6);
 			flow_touch(p, flow, now);
 			if (flow->state == LB_FLOW_CLOSING)
@@ -299,32 +355,18 @@ static __always_inline enum lb_reason flow_resolve(struct packet *p, __u32 servi
 		}
 		if (reason != FLOW_NONE)
 			return reason;
-		flow_delete(&p->tuple, v6); /* it would hide the new one */
 	}
-
-	flow = flow_find_new(&p->tuple, v6);
-	if (flow) {
-		reason = flow_hit(p, flow, service, now, ret, v6);
-		if (!reason && flow_is_unanswered(p, flow, now, v6)) {
-			reason = FLOW_NONE;
-			attempt = flow->attempt + 1;
-		} else if (!reason) {
-			/* The entry isn't ours any more once it has moved.  A
-			 * SYN's own clock runs from the first one sent to this
-			 * backend. */
-			if (!flow_promote(p, flow, ret->id, v6) &&
-			    (flow->state != LB_FLOW_NEW || !flow_is_syn(p)))
-				flow_touch(p, flow, now);
-		}
-		if (reason != FLOW_NONE)
-			return reason;
+	reason = flow_find_young(p, &found, flow != NULL, v6);
+	if (reason == FLOW_NONE) {
+		reason = flow_begin(p, &found, v6);
+		/* The other entry would hide this one. */
+		if (!reason && flow)
+			flow_delete(&p->tuple, v6);
 	}
-
-	reason = flow_begin(p, service, attempt, v6);
 	if (reason)
 		return reason;
-	flow = flow_find_new(&p->tuple, v6);
-	return flow ? flow_hit(p, flow, service, now, ret, v6) : LB_REASON_FLOW_NOT_STORED;
+	*ret = (struct flow_target){backend_find(found.id), found.id, found.snat_port};
+	return ret->backend ? 0 : LB_REASON_FLOW_NOT_STORED;
 }
 
 #endif

@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The flow tables behind a few words: which map a family and an age mean.
+ * The flow tables behind a few words: which map a family, a protocol and an
+ * age mean.
  *
- * Established flows are looked up first, so that a packet of one costs one
- * look-up.
+ * Each map has a call of its own: the verifier inlines a look-up only where it
+ * knows the map.  Established flows are looked up first, so that a packet of
+ * one costs one look-up.
  */
 #ifndef FLOW_TABLES_BPF_H
 #define FLOW_TABLES_BPF_H
 
+static __always_inline bool flow_is_udp(const union tuple *key, const bool v6)
+{
+	return (v6 ? key->v6.protocol : key->v4.protocol) == IPPROTO_UDP;
+}
+
 static __always_inline struct lb_flow *flow_find(const union tuple *key, const bool v6)
 {
+	if (flow_is_udp(key, v6))
+		return v6 ? bpf_map_lookup_elem(&udp_flows6, &key->v6)
+			  : bpf_map_lookup_elem(&udp_flows4, &key->v4);
 	return v6 ? bpf_map_lookup_elem(&flows6, &key->v6) : bpf_map_lookup_elem(&flows4, &key->v4);
 }
 
@@ -19,8 +29,48 @@ static __always_inline struct lb_flow *flow_find_new(const union tuple *key, con
 		  : bpf_map_lookup_elem(&new_flows4, &key->v4);
 }
 
+static __always_inline long flow_store(const union tuple *key, const struct lb_flow *flow,
+				       const bool v6)
+{
+	if (flow_is_udp(key, v6))
+		return v6 ? bpf_map_update_elem(&udp_flows6, &key->v6, flow, BPF_ANY)
+			  : bpf_map_update_elem(&udp_flows4, &key->v4, flow, BPF_ANY);
+	return v6 ? bpf_map_update_elem(&flows6, &key->v6, flow, BPF_ANY)
+		  : bpf_map_update_elem(&flows4, &key->v4, flow, BPF_ANY);
+}
+
+static __always_inline long flow_store_new(const union tuple *key, const struct lb_flow *flow,
+					   const bool v6)
+{
+	return v6 ? bpf_map_update_elem(&new_flows6, &key->v6, flow, BPF_ANY)
+		  : bpf_map_update_elem(&new_flows4, &key->v4, flow, BPF_ANY);
+}
+
+static __always_inline void flow_delete(const union tuple *key, const bool v6)
+{
+	if (v6 && flow_is_udp(key, v6))
+		bpf_map_delete_elem(&udp_flows6, &key->v6);
+	else if (v6)
+		bpf_map_delete_elem(&flows6, &key->v6);
+	else if (flow_is_udp(key, v6))
+		bpf_map_delete_elem(&udp_flows4, &key->v4);
+	else
+		bpf_map_delete_elem(&flows4, &key->v4);
+}
+
+static __always_inline void flow_delete_new(const union tuple *key, const bool v6)
+{
+	if (v6)
+		bpf_map_delete_elem(&new_flows6, &key->v6);
+	else
+		bpf_map_delete_elem(&new_flows4, &key->v4);
+}
+
 static __always_inline struct lb_reply *reply_find(const union tuple *key, const bool v6)
 {
+	if (flow_is_udp(key, v6))
+		return v6 ? bpf_map_lookup_elem(&udp_replies6, &key->v6)
+			  : bpf_map_lookup_elem(&udp_replies4, &key->v4);
 	return v6 ? bpf_map_lookup_elem(&replies6, &key->v6)
 		  : bpf_map_lookup_elem(&replies4, &key->v4);
 }
@@ -31,11 +81,14 @@ static __always_inline struct lb_reply *reply_find_new(const union tuple *key, c
 		  : bpf_map_lookup_elem(&new_replies4, &key->v4);
 }
 
-static __always_inline long flow_store_new(const union tuple *key, const struct lb_flow *flow,
-					   __u64 flags, const bool v6)
+static __always_inline long reply_store(const union tuple *key, const struct lb_reply *reply,
+					const bool v6)
 {
-	return v6 ? bpf_map_update_elem(&new_flows6, &key->v6, flow, flags)
-		  : bpf_map_update_elem(&new_flows4, &key->v4, flow, flags);
+	if (flow_is_udp(key, v6))
+		return v6 ? bpf_map_update_elem(&udp_replies6, &key->v6, reply, BPF_ANY)
+			  : bpf_map_update_elem(&udp_replies4, &key->v4, reply, BPF_ANY);
+	return v6 ? bpf_map_update_elem(&replies6, &key->v6, reply, BPF_ANY)
+		  : bpf_map_update_elem(&replies4, &key->v4, reply, BPF_ANY);
 }
 
 static __always_inline long reply_store_new(const union tuple *key, const struct lb_reply *reply,
@@ -45,42 +98,16 @@ static __always_inline long reply_store_new(const union tuple *key, const struct
 		  : bpf_map_update_elem(&new_replies4, &key->v4, reply, BPF_ANY);
 }
 
-static __always_inline long flow_store(const union tuple *key, const struct lb_flow *flow,
-				       const bool v6)
-{
-	return v6 ? bpf_map_update_elem(&flows6, &key->v6, flow, BPF_ANY)
-		  : bpf_map_update_elem(&flows4, &key->v4, flow, BPF_ANY);
-}
-
-static __always_inline long reply_store(const union tuple *key, const struct lb_reply *reply,
-					const bool v6)
-{
-	return v6 ? bpf_map_update_elem(&replies6, &key->v6, reply, BPF_ANY)
-		  : bpf_map_update_elem(&replies4, &key->v4, reply, BPF_ANY);
-}
-
-static __always_inline void flow_delete(const union tuple *key, const bool v6)
-{
-	if (v6)
-		bpf_map_delete_elem(&flows6, &key->v6);
-	else
-		bpf_map_delete_elem(&flows4, &key->v4);
-}
-
 static __always_inline void reply_delete(const union tuple *key, const bool v6)
 {
-	if (v6)
+	if (v6 && flow_is_udp(key, v6))
+		bpf_map_delete_elem(&udp_replies6, &key->v6);
+	else if (v6)
 		bpf_map_delete_elem(&replies6, &key->v6);
+	else if (flow_is_udp(key, v6))
+		bpf_map_delete_elem(&udp_replies4, &key->v4);
 	else
 		bpf_map_delete_elem(&replies4, &key->v4);
-}
-
-static __always_inline void flow_delete_new(const union tuple *key, const bool v6)
-{
-	if (v6)
-		bpf_map_delete_elem(&new_flows6, &key->v6);
-	else
-		bpf_map_delete_elem(&new_flows4, &key->v4);
 }
 
 static __always_inline void reply_delete_new(const union tuple *key, const bool v6)
@@ -93,7 +120,7 @@ static __always_inline void reply_delete_new(const union tuple *key, const bool 
 
 static __always_inline __u16 flow_tag(const union tuple *key, const bool v6)
 {
-	return hash_tag(v6 ? hash_tuple6(&key->v6, 0) : hash_tuple4(&key->v4, 0));
+	return v6 ? hash_tag6(&key->v6) : hash_tag4(&key->v4);
 }
 
 #endif

@@ -21,6 +21,10 @@ struct {
 	__type(value, struct lb_frontend);
 } frontends6 SEC(".maps");
 
+/* A map of its own, pinned like the others; a section of data because its
+ * bytes are read without a call then. */
+volatile __u8 frontend_filter[LB_FILTER_BYTES] SEC(".data.frontend_filter");
+
 /* Service id -> flags, and its name for people.  Not read on the packet path. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -72,7 +76,7 @@ struct {
 	__type(value, struct lb_device);
 } devices SEC(".maps");
 
-/* Client's 5-tuple -> backend; established flows, and below those that are new. */
+/* Client's 5-tuple -> backend: established flows of TCP, of UDP, and new ones. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1);
@@ -86,6 +90,20 @@ struct {
 	__type(key, struct lb_tuple6);
 	__type(value, struct lb_flow);
 } flows6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct lb_tuple4);
+	__type(value, struct lb_flow);
+} udp_flows4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct lb_tuple6);
+	__type(value, struct lb_flow);
+} udp_flows6 SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -121,6 +139,20 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, struct lb_tuple4);
 	__type(value, struct lb_reply);
+} udp_replies4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct lb_tuple6);
+	__type(value, struct lb_reply);
+} udp_replies6 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct lb_tuple4);
+	__type(value, struct lb_reply);
 } new_replies4 SEC(".maps");
 
 struct {
@@ -145,7 +177,7 @@ struct {
 	__type(value, struct lb_tokens);
 } reject_tokens SEC(".maps");
 
-/* By enum lb_reason, by service id, by backend id. */
+/* By enum lb_reason, by service id (lbd's), by backend id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, LB_REASON_MAX);
@@ -154,7 +186,8 @@ struct {
 } reason_counters SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct lb_traffic);

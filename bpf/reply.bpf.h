@@ -66,7 +66,7 @@ static __always_inline enum lb_reason reply_resolve(const struct packet *p, stru
 
 	if (!reply)
 		reply = reply_find_new(&p->tuple, v6);
-	if (!reply || reply->tag != hash_tag(p->hash))
+	if (!reply || reply->tag != flow_tag(&p->tuple, v6))
 		return FLOW_NONE;
 	/* Of a flow that is over: what the pod sends now answers somebody who
 	 * came to it directly. */

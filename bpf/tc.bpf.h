@@ -34,18 +34,15 @@ static __always_inline enum lb_reason tc_parse(struct __sk_buff *skb, struct pac
 static __always_inline enum lb_reason tc_forward(struct __sk_buff *skb, struct packet *p,
 						 int *ret_action, const bool v6)
 {
-	struct lb_frontend frontend;
 	struct flow_target target;
 	struct lb_device *device;
 	enum lb_reason reason;
 	union tuple to;
 
-	reason = frontend_find(p, &frontend, v6);
+	reason = frontend_check(p, v6);
 	if (reason)
 		return reason;
-	if (p->ttl <= 1)
-		return LB_REASON_TTL_EXPIRED;
-	reason = flow_resolve(p, frontend.service, &target, v6);
+	reason = flow_resolve(p, &target, v6);
 	if (count_verdict(reason) == LB_VERDICT_REJECT)
 		return reject_send(skb, p, reason, v6);
 	if (reason)
@@ -59,7 +56,7 @@ static __always_inline enum lb_reason tc_forward(struct __sk_buff *skb, struct p
 		return reason;
 	if (p->part == PACKET_FIRST)
 		fragment_store(p, v6);
-	count_in(frontend.service, target.id, p->bytes);
+	count_in(target.id, p->bytes);
 	*ret_action =
 		forward_neighbour(device->ifindex, v6 ? AF_INET6 : AF_INET, target.backend->addr);
 	return LB_REASON_FORWARDED;
@@ -74,7 +71,6 @@ static __always_inline enum lb_reason tc_undo(struct __sk_buff *skb, struct pack
 	enum lb_reason reason;
 	union tuple to;
 
-	flow_hash(p, v6);
 	reason = reply_resolve(p, &reply, v6);
 	if (reason)
 		return reason;
@@ -90,8 +86,7 @@ static __always_inline enum lb_reason tc_undo(struct __sk_buff *skb, struct pack
 	if (p->part == PACKET_FIRST)
 		fragment_store(p, v6);
 	backend = backend_find(reply->backend);
-	if (backend)
-		count_out(backend->service, reply->backend, p->bytes);
+	count_out(backend && backend->state != LB_BACKEND_FREE ? reply->backend : 0, p->bytes);
 	*ret_action = forward_neighbour(reply->ifindex, reply->neighbour_family, reply->neighbour);
 	return LB_REASON_REPLIED;
 }
@@ -135,8 +130,10 @@ static __always_inline enum lb_reason tc_from_pod(struct __sk_buff *skb, struct 
 
 static __always_inline int tc_end(const struct __sk_buff *skb, enum lb_reason reason, int action)
 {
-	count_reason(reason,
-		     skb->len > sizeof(struct ethhdr) ? skb->len - sizeof(struct ethhdr) : 0);
+	if (!count_is_done(reason))
+		count_reason(reason, skb->len > sizeof(struct ethhdr)
+					     ? skb->len - sizeof(struct ethhdr)
+					     : 0);
 	switch (count_verdict(reason)) {
 	case LB_VERDICT_SENT:
 		return action;

@@ -12,7 +12,6 @@
 static __always_inline enum lb_reason xdp_steer(struct xdp_md *ctx, struct packet *p,
 						struct headers *h, int *ret_action, const bool v6)
 {
-	struct lb_frontend frontend;
 	enum checksum_state checksum;
 	struct flow_target target;
 	struct lb_device *device;
@@ -20,12 +19,10 @@ static __always_inline enum lb_reason xdp_steer(struct xdp_md *ctx, struct packe
 	union tuple to;
 	__u64 next_hop;
 
-	reason = frontend_find(p, &frontend, v6);
+	reason = frontend_check(p, v6);
 	if (reason)
 		return reason;
-	if (p->ttl <= 1)
-		return LB_REASON_TTL_EXPIRED;
-	reason = flow_resolve(p, frontend.service, &target, v6);
+	reason = flow_resolve(p, &target, v6);
 	if (reason)
 		return reason;
 
@@ -42,7 +39,7 @@ static __always_inline enum lb_reason xdp_steer(struct xdp_md *ctx, struct packe
 	flow_target_tuple(p, target.backend, target.snat_port, &to, v6);
 	rewrite_xdp(p, h, &to, checksum, v6);
 	forward_ethernet(h->eth, next_hop, device);
-	count_in(frontend.service, target.id, p->bytes);
+	count_in(target.id, p->bytes);
 	*ret_action = bpf_redirect(device->ifindex, 0);
 	return LB_REASON_FORWARDED;
 }
@@ -82,7 +79,8 @@ int lb_xdp(struct xdp_md *ctx)
 	/* Refusals are built by TC. */
 	if (count_verdict(reason) == LB_VERDICT_REJECT)
 		reason = LB_REASON_LEFT_TO_TC;
-	count_reason(reason, (void *)(eth + 1) <= end ? end - (void *)(eth + 1) : 0);
+	if (!count_is_done(reason))
+		count_reason(reason, (void *)(eth + 1) <= end ? end - (void *)(eth + 1) : 0);
 	switch (count_verdict(reason)) {
 	case LB_VERDICT_SENT:
 		return action;

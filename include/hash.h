@@ -49,10 +49,50 @@ static inline __attribute__((always_inline)) __u32 hash_slot(__u64 hash, __u32 s
 	return (__u32)(((hash & 0xffffffffULL) * slots) >> 32);
 }
 
-/* A tag of the key for values of LRU maps: bits the slot doesn't use. */
-static inline __attribute__((always_inline)) __u16 hash_tag(__u64 hash)
+/* Products of pairs of words: independent of each other, so that a processor
+ * makes them side by side (NH: Black et al., UMAC, 1999). */
+static inline __attribute__((always_inline)) __u64 hash_pair(__u32 a, __u32 b)
 {
-	return (__u16)(hash >> 48);
+	return (__u64)(__u32)(a + 0x9e3779b9) * (__u32)(b + 0x7f4a7c15);
+}
+
+/*
+ * A tag of the key for values of LRU maps, whose elements may become another
+ * key's under a reader.  Made for each packet, so it is cheaper than the hash.
+ */
+static inline __attribute__((always_inline)) __u16 hash_tag4(const struct lb_tuple4 *t)
+{
+	__u64 h = hash_pair(t->src, (__u32)t->sport << 16 | t->dport) +
+		  hash_pair(t->dst, t->protocol);
+
+	return (h * 0xff51afd7ed558ccdULL) >> 48;
+}
+
+static inline __attribute__((always_inline)) __u16 hash_tag6(const struct lb_tuple6 *t)
+{
+	__u64 h = hash_pair(t->src[0], t->dst[0]) + hash_pair(t->src[1] ^ 1, t->dst[1]) +
+		  hash_pair(t->src[2] ^ 2, t->dst[2]) + hash_pair(t->src[3] ^ 3, t->dst[3]) +
+		  hash_pair((__u32)t->sport << 16 | t->dport, t->protocol);
+
+	return (h * 0xff51afd7ed558ccdULL) >> 48;
+}
+
+/* A frontend's bit in the filter. */
+static inline __attribute__((always_inline)) __u32 hash_frontend4(__be32 addr, __be16 port,
+								  __u8 protocol)
+{
+	__u64 h = (__u64)addr << 32 | (__u32)port << 16 | protocol;
+
+	return (h * 0x9e3779b97f4a7c15ULL) >> (64 - LB_FILTER_BITS_LOG2);
+}
+
+static inline __attribute__((always_inline)) __u32 hash_frontend6(const __be32 addr[4], __be16 port,
+								  __u8 protocol)
+{
+	__u64 h = hash_pair(addr[0], addr[1]) + hash_pair(addr[2] ^ 1, addr[3]) +
+		  ((__u32)port << 16 | protocol);
+
+	return (h * 0x9e3779b97f4a7c15ULL) >> (64 - LB_FILTER_BITS_LOG2);
 }
 
 #endif

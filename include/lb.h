@@ -19,7 +19,7 @@
 #include <linux/types.h>
 #endif
 
-#define LB_ABI 1
+#define LB_ABI 2
 
 /* The clock of flows and backends: a tick is 2^27 ns = 134 ms of
  * CLOCK_MONOTONIC. */
@@ -59,6 +59,16 @@ struct lb_frontend {
 	__u32 flags;   /* LB_FRONTEND_F_* */
 };
 _Static_assert(sizeof(struct lb_frontend) == 8, "ABI");
+
+/*
+ * The frontends' filter, one mapped value: a bit (hash.h: hash_frontend4 and 6)
+ * for each frontend.  A clear bit says that no frontend and no flow of one that
+ * was deleted has this address, port and protocol, so that a packet which isn't
+ * ours costs no look-up.  A set bit says nothing: bits are shared, and lbd
+ * clears them late.  Set before a frontend is inserted.
+ */
+#define LB_FILTER_BITS_LOG2 19
+#define LB_FILTER_BYTES (1U << (LB_FILTER_BITS_LOG2 - 3))
 
 /* ---- services ---------------------------------------------------------- */
 
@@ -170,9 +180,9 @@ _Static_assert(sizeof(struct lb_device) == 16, "ABI");
 
 /* ---- flows ------------------------------------------------------------- */
 
-/* Key of flows4 (a packet as the client sends it: src = client, dst = the
- * frontend) and of replies4 (as the backend answers: src = backend, dst =
- * client). */
+/* Key of flows4, udp_flows4 and new_flows4 (a packet as the client sends it:
+ * src = client, dst = the frontend) and of replies4, udp_replies4 and
+ * new_replies4 (as the backend answers: src = backend, dst = client). */
 struct lb_tuple4 {
 	__be32 src;
 	__be32 dst;
@@ -196,8 +206,9 @@ _Static_assert(sizeof(struct lb_tuple6) == 40, "ABI");
 /*
  * New flows live in tables of their own, new_flows and new_replies, until the
  * backend has answered and the client has shown that it got the answer: then
- * they move to flows and replies.  So a flood of addresses that answer nothing
- * can't push out an established flow.
+ * they move to flows and replies, or to udp_flows and udp_replies.  So a flood
+ * of addresses that answer nothing can't push out an established flow, and one
+ * of addresses that a server talks to over UDP no TCP connection.
  */
 enum lb_flow_state {
 	LB_FLOW_NEW = 0,	 /* flows: the client sent; replies: no answer yet */
@@ -206,7 +217,7 @@ enum lb_flow_state {
 };
 
 /*
- * Value of flows4 and flows6 (and new_flows), written by whoever translates forward.
+ * Value of flows4 and flows6 (udp_, new_), written by whoever translates forward.
  * An LRU map may give an element to another key while a reader still holds it:
  * so the backend, its generation and a tag of the key share one u64, read at
  * once.
@@ -227,8 +238,8 @@ _Static_assert(sizeof(struct lb_flow) == 16, "ABI");
 #define LB_FLOW_GENERATION(word) ((__u16)((word) >> 32))
 #define LB_FLOW_TAG(word) ((__u16)((word) >> 48))
 
-/* Value of replies4 and replies6 (and new_replies): what the client believes it talks to, and
- * where its packets leave.  The frontend and the backend are written once per
+/* Value of replies4 and replies6 (udp_, new_): what the client believes it talks
+ * to, and where its packets leave.  The frontend and the backend are written once per
  * flow, before the forward entry. */
 struct lb_reply {
 	__be32 frontend[4]; /* IPv4: frontend[0], the rest 0 */
@@ -319,7 +330,7 @@ enum lb_reason {
 /* Value of reason_counters (per CPU), by enum lb_reason. */
 struct lb_reason_counter {
 	__u64 packets;
-	__u64 bytes; /* from the IP header on */
+	__u64 bytes; /* from the IP header on, to the frame's end */
 };
 _Static_assert(sizeof(struct lb_reason_counter) == 16, "ABI");
 
@@ -331,8 +342,19 @@ struct lb_tokens {
 };
 _Static_assert(sizeof(struct lb_tokens) == 16, "ABI");
 
-/* Value of service_counters and backend_counters (per CPU), by id.  Bytes
- * count from the IP header on; a GSO packet counts as one. */
+/*
+ * Value of backend_counters (per CPU), by id, counted by the datapath; and of
+ * service_counters (mapped), what a service's backends of before have left,
+ * written by lbd when an id is freed.  A service's counters are the sum over
+ * both, and service 0 keeps what services of before have left.
+ *
+ * Backend 0 counts replies of backends whose id is free.
+ *
+ * LB_REASON_FORWARDED and LB_REASON_REPLIED are counted nowhere else: their
+ * packets and bytes are the sums over all backends and all of service_counters.
+ *
+ * Bytes count from the IP header on; a GSO packet counts as one.
+ */
 struct lb_traffic {
 	__u64 connections; /* flows begun */
 	__u64 packets_in;  /* client to backend */

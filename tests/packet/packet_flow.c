@@ -154,13 +154,14 @@ static int flow_get(struct world *world, uint16_t sport, uint8_t protocol,
 		    struct lb_tuple4 *ret_key, struct lb_flow *ret)
 {
 	int fds[] = {bpf_map__fd(world->skel->maps.flows4),
+		     bpf_map__fd(world->skel->maps.udp_flows4),
 		     bpf_map__fd(world->skel->maps.new_flows4)};
 
 	*ret_key =
 		(struct lb_tuple4){.sport = htons(sport), .dport = htons(80), .protocol = protocol};
 	inet_pton(AF_INET, "10.0.0.9", &ret_key->src);
 	inet_pton(AF_INET, "10.96.0.1", &ret_key->dst);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 3; i++)
 		if (!bpf_map_lookup_elem(fds[i], ret_key, ret))
 			return fds[i];
 	fail_msg("no flow from port %u", sport);
@@ -172,8 +173,8 @@ static bool flow_is_established(struct world *world, uint16_t sport, uint8_t pro
 	struct lb_tuple4 key;
 	struct lb_flow flow;
 
-	return flow_get(world, sport, protocol, &key, &flow) ==
-	       bpf_map__fd(world->skel->maps.flows4);
+	return flow_get(world, sport, protocol, &key, &flow) !=
+	       bpf_map__fd(world->skel->maps.new_flows4);
 }
 
 /* Set how long ago the flow's last packet was. */
@@ -191,13 +192,14 @@ static void flow_age(struct world *world, uint16_t sport, uint8_t protocol, uint
 static void reply_age(struct world *world, uint16_t sport, uint8_t protocol, uint32_t ticks)
 {
 	int fds[] = {bpf_map__fd(world->skel->maps.replies4),
+		     bpf_map__fd(world->skel->maps.udp_replies4),
 		     bpf_map__fd(world->skel->maps.new_replies4)};
 	struct lb_tuple4 key = {.sport = htons(5000), .dport = htons(sport), .protocol = protocol};
 	struct lb_reply reply;
 
 	inet_pton(AF_INET, "10.1.0.2", &key.src);
 	inet_pton(AF_INET, "10.0.0.9", &key.dst);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		if (bpf_map_lookup_elem(fds[i], &key, &reply))
 			continue;
 		reply.seen_ticks -= ticks;
@@ -256,7 +258,7 @@ static void a_handshake_makes_a_flow_established(void **state)
 	/* And both of its packets go on as before. */
 	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_ACK), 1);
 	answer_to(world, 1, IPPROTO_TCP, 4000, TCP_ACK, 1);
-	assert_int_equal(world_service_count(world, 1).connections, 1);
+	assert_int_equal(world_backend_count(world, 1).connections, 1);
 	world_close(world);
 }
 
@@ -651,7 +653,7 @@ static void a_flow_whose_reverse_entry_is_lost_heals(void **state)
 	inet_pton(AF_INET, "10.1.0.2", &key.src);
 	inet_pton(AF_INET, "10.0.0.9", &key.dst);
 	assert_int_equal(bpf_map_delete_elem(bpf_map__fd(world->skel->maps.replies4), &key), 0);
-	flow_age(world, 4000, IPPROTO_TCP, 1); /* asked for once a tick */
+	flow_age(world, 4000, IPPROTO_TCP, 8); /* asked for once in 8 ticks */
 	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_ACK), 1);
 	answer_to(world, 1, IPPROTO_TCP, 4000, TCP_ACK, 100);
 	world_close(world);

@@ -270,7 +270,7 @@ static void xdp_leaves_to_tc_what_it_cannot_do(void **state)
 	assert_int_equal(world_count(world, LB_REASON_LEFT_TO_TC), 2);
 	assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in, &out), WORLD_TC_REDIRECT);
 	/* One flow, counted once, by whichever mouth came first. */
-	assert_int_equal(world_service_count(world, 1).connections, 1);
+	assert_int_equal(world_backend_count(world, 1).connections, 1);
 
 	world_close(world);
 }
@@ -291,13 +291,11 @@ static void packets_and_bytes_are_counted(void **state)
 	for (int i = 0; i < 3; i++)
 		world_run(world, WORLD_XDP, &in, &out);
 	world_run(world, WORLD_TC_UPLINK, &in, &out);
-	for (int backend = 0; backend < 2; backend++) {
-		traffic = backend ? world_backend_count(world, 1) : world_service_count(world, 1);
-		assert_int_equal(traffic.connections, 1);
-		assert_int_equal(traffic.packets_in, 4);
-		assert_int_equal(traffic.bytes_in, 4 * 100);
-		assert_int_equal(traffic.packets_out, 0);
-	}
+	traffic = world_backend_count(world, 1);
+	assert_int_equal(traffic.connections, 1);
+	assert_int_equal(traffic.packets_in, 4);
+	assert_int_equal(traffic.bytes_in, 4 * 100);
+	assert_int_equal(traffic.packets_out, 0);
 	assert_int_equal(world_count(world, LB_REASON_FORWARDED), 4);
 	world_close(world);
 }

@@ -11,6 +11,7 @@
 #include <bpf/libbpf.h>
 
 #include "addr.h"
+#include "hash.h"
 #include "maglev.h"
 #include "world.h"
 
@@ -90,6 +91,11 @@ void world_close(struct world *world)
 	free(world);
 }
 
+static void filter_set(struct world *world, uint32_t bit)
+{
+	world->skel->data_frontend_filter->frontend_filter[bit / 8] |= 1U << bit % 8;
+}
+
 void world_frontend(struct world *world, const char *addr, uint16_t port, uint8_t protocol,
 		    uint32_t service)
 {
@@ -99,14 +105,31 @@ void world_frontend(struct world *world, const char *addr, uint16_t port, uint8_
 		struct lb_frontend6_key key = {.port = htons(port), .protocol = protocol};
 
 		must(inet_pton(AF_INET6, addr, key.addr) == 1);
+		filter_set(world, hash_frontend6(key.addr, key.port, protocol));
 		must(!bpf_map_update_elem(bpf_map__fd(world->skel->maps.frontends6), &key, &value,
 					  0));
 	} else {
 		struct lb_frontend4_key key = {.port = htons(port), .protocol = protocol};
 
 		must(inet_pton(AF_INET, addr, &key.addr) == 1);
+		filter_set(world, hash_frontend4(key.addr, key.port, protocol));
 		must(!bpf_map_update_elem(bpf_map__fd(world->skel->maps.frontends4), &key, &value,
 					  0));
+	}
+}
+
+void world_frontend_delete(struct world *world, const char *addr, uint16_t port, uint8_t protocol)
+{
+	if (strchr(addr, ':')) {
+		struct lb_frontend6_key key = {.port = htons(port), .protocol = protocol};
+
+		must(inet_pton(AF_INET6, addr, key.addr) == 1);
+		must(!bpf_map_delete_elem(bpf_map__fd(world->skel->maps.frontends6), &key));
+	} else {
+		struct lb_frontend4_key key = {.port = htons(port), .protocol = protocol};
+
+		must(inet_pton(AF_INET, addr, &key.addr) == 1);
+		must(!bpf_map_delete_elem(bpf_map__fd(world->skel->maps.frontends4), &key));
 	}
 }
 
@@ -235,10 +258,30 @@ static void counter_sum(struct bpf_map *map, uint32_t key, __u64 *ret, size_t fi
 			ret[f] += values[cpu][f];
 }
 
+/* All elements of backend_counters and service_counters. */
+static struct lb_traffic traffic_sum(struct world *world)
+{
+	struct lb_traffic sum = {0};
+
+	for (uint32_t id = 0; id < WORLD_ENTRIES; id++) {
+		struct lb_traffic traffic = world_backend_count(world, id);
+
+		sum.packets_in += traffic.packets_in;
+		sum.packets_out += traffic.packets_out;
+		sum.bytes_in += traffic.bytes_in;
+		sum.bytes_out += traffic.bytes_out;
+	}
+	return sum;
+}
+
 uint64_t world_count(struct world *world, enum lb_reason reason)
 {
 	struct lb_reason_counter counter;
 
+	if (reason == LB_REASON_FORWARDED)
+		return traffic_sum(world).packets_in;
+	if (reason == LB_REASON_REPLIED)
+		return traffic_sum(world).packets_out;
 	counter_sum(world->skel->maps.reason_counters, reason, (__u64 *)&counter, 2);
 	return counter.packets;
 }
@@ -248,13 +291,5 @@ struct lb_traffic world_backend_count(struct world *world, uint32_t id)
 	struct lb_traffic traffic;
 
 	counter_sum(world->skel->maps.backend_counters, id, (__u64 *)&traffic, 5);
-	return traffic;
-}
-
-struct lb_traffic world_service_count(struct world *world, uint32_t id)
-{
-	struct lb_traffic traffic;
-
-	counter_sum(world->skel->maps.service_counters, id, (__u64 *)&traffic, 5);
 	return traffic;
 }

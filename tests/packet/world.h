@@ -39,6 +39,8 @@ void world_close(struct world *world);
 /* Put things into the maps by hand; addresses in text, ports in host order. */
 void world_frontend(struct world *world, const char *addr, uint16_t port, uint8_t protocol,
 		    uint32_t service);
+/* Its bit stays in the filter, as lbd leaves it. */
+void world_frontend_delete(struct world *world, const char *addr, uint16_t port, uint8_t protocol);
 void world_backend(struct world *world, uint32_t id, uint32_t service, const char *addr,
 		   uint16_t port);
 struct lb_backend world_backend_get(struct world *world, uint32_t id);
@@ -67,9 +69,9 @@ enum world_program {
 int world_run(struct world *world, enum world_program program, const struct frame *in,
 	      struct frame *out);
 
+/* What is sent on is counted by its backend alone: the sum over all. */
 uint64_t world_count(struct world *world, enum lb_reason reason);
 struct lb_traffic world_backend_count(struct world *world, uint32_t id);
-struct lb_traffic world_service_count(struct world *world, uint32_t id);
 
 #define WORLD_XDP_DROP 1
 #define WORLD_XDP_PASS 2

@@ -71,18 +71,24 @@ WEAK int maps_frontend_delete(struct maps *maps, const struct plan_frontend *fro
 	return 0;
 }
 
-WEAK int maps_backend_counters_clear(struct maps *maps, uint32_t id)
+WEAK int maps_backend_counters_fold(struct maps *maps, uint32_t id, uint32_t service)
 {
+	(void)service;
 	assert_int_equal(maps->backends[id].state, LB_BACKEND_FREE);
-	world_of(maps)->counters_cleared++;
-	return world_step(world_of(maps), "counters_clear");
+	world_of(maps)->counters_folded++;
+	return world_step(world_of(maps), "counters_fold");
 }
 
-WEAK int maps_service_counters_clear(struct maps *maps, uint32_t id)
+WEAK void maps_service_counters_fold(struct maps *maps, uint32_t id)
 {
 	assert_int_equal(maps->services[id].flags, 0);
-	world_of(maps)->counters_cleared++;
-	return world_step(world_of(maps), "counters_clear");
+	world_of(maps)->counters_folded++;
+	world_step(world_of(maps), "counters_fold");
+}
+
+WEAK int maps_filter_tidy(struct maps *maps)
+{
+	return world_step(world_of(maps), "filter_tidy");
 }
 
 WEAK void maps_quiesce(void)

@@ -56,7 +56,7 @@ struct world {
 	uint64_t hops[256];
 
 	struct plan *plan; /* the last one */
-	unsigned int quiesces, counters_cleared, next_hops_asked;
+	unsigned int quiesces, counters_folded, next_hops_asked;
 	/* Called before each call of maps.h takes effect; not 0 = it fails. */
 	int (*step)(struct world *world, const char *call);
 	void *step_data;

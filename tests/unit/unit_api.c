@@ -27,11 +27,8 @@ static struct error error;
 /* An empty world without maps of the kernel: counters can't be read. */
 static struct options options = {.source_path = "/m", .node = "n"};
 static struct snapshot snapshot = {.revision = 3};
-static struct maps maps = {.reason_counters_fd = -1,
-			   .service_counters_fd = -1,
-			   .backend_counters_fd = -1,
-			   .max_services = 1,
-			   .max_backends = 1};
+static struct maps maps = {
+	.reason_counters_fd = -1, .backend_counters_fd = -1, .max_services = 1, .max_backends = 1};
 static struct attachments attachments;
 static struct view view = {
 	.options = &options, .snapshot = &snapshot, .maps = &maps, .attachments = &attachments};

@@ -27,6 +27,7 @@ static struct datapath_config config(void)
 					.max_backends = 64,
 					.max_frontends = 64,
 					.max_flows = 1024,
+					.max_udp_flows = 1024,
 					.max_new_flows = 1024,
 					.max_slots = 65536};
 }

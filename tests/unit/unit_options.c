@@ -69,6 +69,7 @@ static void defaults_are_as_documented(void **state)
 	assert_int_equal(options.max_backends, 0);
 	assert_int_equal(options.max_frontends, 0);
 	assert_int_equal(options.max_flows, 0);
+	assert_int_equal(options.max_udp_flows, 0);
 	assert_int_equal(options.max_new_flows, 0);
 	assert_int_equal(options.max_slots, 0);
 	assert_string_equal(options.bpffs_dir, "/sys/fs/bpf/guideway");
@@ -82,15 +83,16 @@ static void every_option_is_read(void **state)
 	char text[PREFIX_STRLEN];
 
 	(void)state;
-	assert_int_equal(
-		PARSE("--source=file:m.yaml", "--device", "eth0", "--device=eth1", "--pod-device",
-		      "veth*", "--pod-device", "cali*", "--node", "worker1", "--node-address",
-		      "10.200.0.1", "--node-address", "fd00::1", "--pod-cidr", "10.244.1.0/24",
-		      "--hook", "tc", "--linger", "5", "--hash-seed", "0xfeedbeef00112233",
-		      "--max-services", "100", "--max-backends", "200", "--max-frontends", "300",
-		      "--max-flows", "4000", "--max-new-flows", "5000", "--max-slots", "100000",
-		      "--bpffs", "/b", "--control", "/c", "--log-level", "debug", "--check"),
-		0);
+	assert_int_equal(PARSE("--source=file:m.yaml", "--device", "eth0", "--device=eth1",
+			       "--pod-device", "veth*", "--pod-device", "cali*", "--node",
+			       "worker1", "--node-address", "10.200.0.1", "--node-address",
+			       "fd00::1", "--pod-cidr", "10.244.1.0/24", "--hook", "tc", "--linger",
+			       "5", "--hash-seed", "0xfeedbeef00112233", "--max-services", "100",
+			       "--max-backends", "200", "--max-frontends", "300", "--max-flows",
+			       "4000", "--max-udp-flows", "3000", "--max-new-flows", "5000",
+			       "--max-slots", "100000", "--bpffs", "/b", "--control", "/c",
+			       "--log-level", "debug", "--check"),
+			 0);
 	assert_string_equal(options.source_path, "m.yaml");
 	assert_int_equal(options.ndevices, 2);
 	assert_string_equal(options.devices[0], "eth0");
@@ -109,6 +111,7 @@ static void every_option_is_read(void **state)
 	assert_int_equal(options.max_backends, 200);
 	assert_int_equal(options.max_frontends, 300);
 	assert_int_equal(options.max_flows, 4000);
+	assert_int_equal(options.max_udp_flows, 3000);
 	assert_int_equal(options.max_new_flows, 5000);
 	assert_int_equal(options.max_slots, 100000);
 	assert_string_equal(options.bpffs_dir, "/b");
@@ -405,7 +408,7 @@ static void help_has_every_option_on_a_line_of_at_most_100_columns(void **state)
 		assert_true(strlen(line) <= 100);
 		options_seen += strncmp(line, "  --", 4) == 0;
 	}
-	assert_int_equal(options_seen, 24);
+	assert_int_equal(options_seen, 25);
 	free(text);
 }
 

@@ -9,6 +9,7 @@
  *	ids freed		a flow that remembers one sees its generation change
  *	quiesce			one for all of the above
  *	backends gone		no packet holds an old ring that names them any more
+ *	counters, filter	of what is away, now that no packet counts for it
  *
  * What is given back here (arena lines, ids) is taken by a later plan alone, so
  * one quiesce at the end is enough for all of it; and a plan that takes nothing
@@ -29,7 +30,7 @@ static void service_store(struct maps *maps, const struct plan_service *change)
 	struct lb_service *service = &maps->services[change->id];
 
 	if (!(service->flags & LB_SERVICE_F_USED)) {
-		maps_service_counters_clear(maps, change->id);
+		maps_service_counters_fold(maps, change->id);
 		maps->service_names[change->id] = change->name;
 	}
 	service->family = change->value.family;
@@ -65,7 +66,8 @@ static void backend_store_fresh(struct maps *maps, const struct plan_backend *ch
 	struct lb_backend *backend = &maps->backends[change->id];
 	struct lb_backend value = change->value;
 
-	maps_backend_counters_clear(maps, change->id);
+	/* Of whoever had the id: here only where lbd died before it did so. */
+	maps_backend_counters_fold(maps, change->id, 0);
 	value.state = LB_BACKEND_FREE;
 	*backend = value;
 	__atomic_store_n(&backend->state, change->value.state, __ATOMIC_RELEASE);
@@ -172,6 +174,20 @@ static int frontends_store(struct maps *maps, const struct plan *plan, struct er
 	return err;
 }
 
+/* What the freed ids have counted stays, as their services' and as nobody's. */
+static int counters_keep(struct maps *maps, const struct plan *plan)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < plan->nbackends && !err; i++)
+		if (plan->backends[i].value.state == LB_BACKEND_FREE)
+			err = maps_backend_counters_fold(maps, plan->backends[i].id,
+							 plan->backends[i].value.service);
+	for (size_t i = 0; i < plan->nservices_freed; i++)
+		maps_service_counters_fold(maps, plan->services_freed[i]);
+	return err;
+}
+
 int apply_plan(struct maps *maps, const struct plan *plan, struct error *error)
 {
 	bool broke = false;
@@ -208,7 +224,14 @@ int apply_plan(struct maps *maps, const struct plan *plan, struct error *error)
 out:
 	if (broke)
 		maps_quiesce();
-	if (!err)
-		backends_store(maps, plan, LB_BACKEND_GONE);
-	return err;
+	if (err)
+		return err;
+	backends_store(maps, plan, LB_BACKEND_GONE);
+	err = counters_keep(maps, plan);
+	if (err)
+		return error_set(error, err, "can't keep the counters: %s", strerror(-err));
+	if (plan->nfrontends_deleted)
+		err = maps_filter_tidy(maps);
+	return err ? error_set(error, err, "can't tidy the frontends' filter: %s", strerror(-err))
+		   : 0;
 }

@@ -76,10 +76,29 @@ struct map_size {
 	uint32_t per_option; /* the option's unit: it counts so many per entry */
 };
 
+/* A map that is a section of data has its name behind this; bpffs has no dots. */
+#define MAP_SECTION ".data."
+
+/* Belongs to the programs, not to what they keep. */
+static bool map_is_private(const struct bpf_map *map)
+{
+	const char *name = bpf_map__name(map);
+
+	return (bpf_map__is_internal(map) && strncmp(name, MAP_SECTION, strlen(MAP_SECTION))) ||
+	       strstr(name, "_scratch");
+}
+
+static const char *map_pin_name(const struct bpf_map *map)
+{
+	const char *name = bpf_map__name(map);
+
+	return strncmp(name, MAP_SECTION, strlen(MAP_SECTION)) ? name : name + strlen(MAP_SECTION);
+}
+
 /* Take a pinned map over, or set the size of the one that will be made. */
 static int map_prepare(const char *dir, const struct map_size *size, struct error *error)
 {
-	const char *name = bpf_map__name(size->map);
+	const char *name = map_pin_name(size->map);
 	struct bpf_map_info info = {0};
 	__u32 length = sizeof(info);
 	char path[PINS_PATH_MAX];
@@ -117,6 +136,7 @@ static int maps_prepare(const struct datapath_config *config, struct lb_bpf *ske
 	uint32_t lines = (config->max_slots + LB_ARENA_LINE_SLOTS - 1) / LB_ARENA_LINE_SLOTS;
 	uint32_t flows = default_flows();
 	uint32_t new_flows = flows / 4 > DATAPATH_MIN_FLOWS ? flows / 4 : DATAPATH_MIN_FLOWS;
+	uint32_t udp_flows = new_flows;
 	struct map_size sizes[] = {
 		{skel->maps.frontends4, "--max-frontends", config->max_frontends,
 		 DATAPATH_MAX_FRONTENDS, 1},
@@ -140,6 +160,10 @@ static int maps_prepare(const struct datapath_config *config, struct lb_bpf *ske
 		{skel->maps.flows6, "--max-flows", config->max_flows, flows, 1},
 		{skel->maps.replies4, "--max-flows", config->max_flows, flows, 1},
 		{skel->maps.replies6, "--max-flows", config->max_flows, flows, 1},
+		{skel->maps.udp_flows4, "--max-udp-flows", config->max_udp_flows, udp_flows, 1},
+		{skel->maps.udp_flows6, "--max-udp-flows", config->max_udp_flows, udp_flows, 1},
+		{skel->maps.udp_replies4, "--max-udp-flows", config->max_udp_flows, udp_flows, 1},
+		{skel->maps.udp_replies6, "--max-udp-flows", config->max_udp_flows, udp_flows, 1},
 		{skel->maps.new_flows4, "--max-new-flows", config->max_new_flows, new_flows, 1},
 		{skel->maps.new_flows6, "--max-new-flows", config->max_new_flows, new_flows, 1},
 		{skel->maps.new_replies4, "--max-new-flows", config->max_new_flows, new_flows, 1},
@@ -148,18 +172,13 @@ static int maps_prepare(const struct datapath_config *config, struct lb_bpf *ske
 		{skel->maps.reason_counters, NULL, 0, 0, 1},
 		{skel->maps.reject_tokens, NULL, 0, 0, 1},
 		{skel->maps.fragments, NULL, 0, 0, 1},
+		{skel->maps.data_frontend_filter, NULL, 0, 0, 1},
 	};
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]) && !err; i++)
 		err = map_prepare(config->bpffs_dir, &sizes[i], error);
 	return err;
-}
-
-/* Belongs to the programs, not to what they keep. */
-static bool map_is_private(const struct bpf_map *map)
-{
-	return bpf_map__is_internal(map) || strstr(bpf_map__name(map), "_scratch");
 }
 
 /* Pin the maps that are new. */
@@ -172,7 +191,7 @@ static int maps_pin(const char *dir, struct lb_bpf *skel, struct error *error)
 	{
 		if (map_is_private(map))
 			continue;
-		pins_path(path, dir, "maps", bpf_map__name(map));
+		pins_path(path, dir, "maps", map_pin_name(map));
 		if (access(path, F_OK) && bpf_obj_pin(bpf_map__fd(map), path))
 			return error_set(error, -errno, "can't pin %s: %s", path, strerror(errno));
 	}

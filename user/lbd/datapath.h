@@ -35,7 +35,8 @@ enum datapath_tc {
 /* Sizes are entries; 0 = as the pinned maps have it, else the default. */
 struct datapath_config {
 	const char *bpffs_dir;
-	uint32_t max_services, max_backends, max_frontends, max_flows, max_new_flows, max_slots;
+	uint32_t max_services, max_backends, max_frontends, max_slots;
+	uint32_t max_flows, max_udp_flows, max_new_flows;
 	uint64_t hash_seed;
 	enum datapath_tc tc;
 	const struct addr *node_addresses; /* the source of flows that need one of ours */

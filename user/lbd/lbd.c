@@ -218,6 +218,7 @@ static int lbd_start(struct lbd *lbd, struct error *error)
 		.max_backends = options->max_backends,
 		.max_frontends = options->max_frontends,
 		.max_flows = options->max_flows,
+		.max_udp_flows = options->max_udp_flows,
 		.max_new_flows = options->max_new_flows,
 		.max_slots = options->max_slots,
 		.hash_seed = options->hash_seed,
@@ -250,6 +251,9 @@ static int lbd_start(struct lbd *lbd, struct error *error)
 	if (err)
 		return err;
 	maps_quiesce(); /* apply.h: the lbd before may have died half-way */
+	err = maps_filter_tidy(sync->maps);
+	if (err)
+		return error_set(error, err, "can't read the maps: %s", strerror(-err));
 	return sync_run(sync, error);
 }
 

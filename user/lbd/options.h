@@ -48,7 +48,8 @@ struct options {
 	uint32_t linger_s;
 	uint64_t hash_seed;
 	/* 0 = as the pinned maps have it, else datapath.h's default */
-	uint32_t max_services, max_backends, max_frontends, max_flows, max_new_flows, max_slots;
+	uint32_t max_services, max_backends, max_frontends, max_slots;
+	uint32_t max_flows, max_udp_flows, max_new_flows;
 	const char *bpffs_dir;
 	const char *control_path;
 	enum log_level log_level;

@@ -5,7 +5,8 @@
  * ARRAY maps are mapped into memory, so reading them costs no system call and
  * a restart that finds nothing to change writes nothing.  They are mapped
  * read-only until maps_make_writable().  HASH maps and per-CPU counters go
- * through bpf(2).  One thread.
+ * through bpf(2).  One thread.  maps.c opens them, maps_entries.c has what is in
+ * the HASH maps, maps_counters.c the counters.
  */
 #ifndef GW_MAPS_H
 #define GW_MAPS_H
@@ -19,7 +20,8 @@
 #include "plan.h"
 
 struct maps {
-	uint32_t max_services, max_backends, max_frontends, max_flows, max_new_flows, arena_lines;
+	uint32_t max_services, max_backends, max_frontends, arena_lines;
+	uint32_t max_flows, max_udp_flows, max_new_flows;
 
 	/* Mapped; const until maps_make_writable(), then written with
 	 * __atomic stores by apply.c alone. */
@@ -29,11 +31,13 @@ struct maps {
 	struct lb_arena_line *arena;
 	struct lb_backend *backends;
 	struct lb_device *devices; /* LB_MAX_DEVICES */
+	struct lb_traffic *service_counters;
+	__u8 *frontend_filter; /* LB_FILTER_BYTES */
 	bool writable;
 
-	int frontends_fd[2], flows_fd[2], new_flows_fd[2]; /* [0] IPv4, [1] IPv6 */
-	int reason_counters_fd, service_counters_fd, backend_counters_fd;
-	int mapped_fd[6]; /* of the arrays above, in their order */
+	int frontends_fd[2], flows_fd[2], udp_flows_fd[2], new_flows_fd[2]; /* [0] IPv4, [1] IPv6 */
+	int reason_counters_fd, backend_counters_fd;
+	int mapped_fd[8]; /* of the arrays above, in their order */
 	int ncpus;
 };
 
@@ -50,18 +54,30 @@ int maps_make_writable(struct maps *maps, struct error *error);
 int maps_applied(const struct maps *maps, struct applied *ret, struct plan_frontend **ret_frontends,
 		 struct error *error);
 
-/* Frontends: insert (fails with -EEXIST), delete (-ENOENT). */
+/* Frontends: insert (fails with -EEXIST; its bit in the filter is set first),
+ * delete (-ENOENT). */
 int maps_frontend_insert(struct maps *maps, const struct plan_frontend *frontend);
 int maps_frontend_delete(struct maps *maps, const struct plan_frontend *frontend);
 
-/* Counters, summed over the CPUs. */
+/* Set the filter's bits that are missing and, where many more are set than
+ * frontends and flows need, clear the others.  Nothing is written where
+ * nothing has to be.  For whoever adopts maps, and after deletes, with a
+ * quiesce in between.  0 or -errno. */
+int maps_filter_tidy(struct maps *maps);
+
+/* Counters, summed over the CPUs.  What is sent on is counted by backend alone:
+ * the reasons "forwarded" and "replied" are made up of that here. */
 int maps_reason_counters(const struct maps *maps, struct lb_reason_counter ret[LB_REASON_MAX]);
-/* ids 0..max-1 at once: ret has max_services or max_backends elements. */
+/* ids 0..max-1 at once: ret has max_services or max_backends elements.  A
+ * service's counters are its backends', those that are gone included. */
 int maps_service_counters(const struct maps *maps, struct lb_traffic *ret);
 int maps_backend_counters(const struct maps *maps, struct lb_traffic *ret);
-/* Set a backend's or a service's counters to zero, before an id is used anew. */
-int maps_backend_counters_clear(struct maps *maps, uint32_t id);
-int maps_service_counters_clear(struct maps *maps, uint32_t id);
+
+/* Before an id is used anew, and when it was freed: what a backend has counted
+ * goes to its service, what a service has to service 0, so that nothing is
+ * lost.  No program may count for the id any more.  0 or -errno. */
+int maps_backend_counters_fold(struct maps *maps, uint32_t id, uint32_t service);
+void maps_service_counters_fold(struct maps *maps, uint32_t id);
 
 /* Live flows per backend id, new ones included: ret has max_backends elements. */
 int maps_flow_counts(const struct maps *maps, uint32_t *ret);

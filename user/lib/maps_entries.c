@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Frontends, their filter, and flows: what is in the HASH maps. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "hash.h"
+#include "maps.h"
+
+/* Entries read by one bpf(2) call. */
+#define MAPS_BATCH 1024
+
+/* Bits of the filter that may be set for nobody before they are cleared: each
+ * costs a packet that hits it three look-ups in vain. */
+#define FILTER_STALE_MAX (1U << (LB_FILTER_BITS_LOG2 - 6))
+
+/* Call each(arg, key, value) for a HASH map's entries.  Entries that come and
+ * go meanwhile may be seen or not. */
+static int hash_each(int fd, void (*each)(void *arg, const void *key, const void *value), void *arg)
+{
+	struct bpf_map_info info = {0};
+	__u32 position = 0, count, length = sizeof(info);
+	char *keys, *values;
+	bool first = true;
+	int err = 0;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &length))
+		return -errno;
+	keys = malloc((size_t)MAPS_BATCH * info.key_size);
+	values = malloc((size_t)MAPS_BATCH * info.value_size);
+	if (!keys || !values)
+		err = -ENOMEM;
+	while (!err) {
+		count = MAPS_BATCH;
+		if (bpf_map_lookup_batch(fd, first ? NULL : &position, &position, keys, values,
+					 &count, NULL))
+			err = -errno; /* -ENOENT: the end, with count entries */
+		if (err && err != -ENOENT)
+			break;
+		for (__u32 i = 0; i < count; i++)
+			each(arg, keys + (size_t)i * info.key_size,
+			     values + (size_t)i * info.value_size);
+		first = false;
+	}
+	free(keys);
+	free(values);
+	return err == -ENOENT ? 0 : err;
+}
+
+struct frontend_list {
+	struct plan_frontend *items;
+	size_t n, size;
+};
+
+static struct plan_frontend *frontend_list_add(struct frontend_list *list)
+{
+	/* Entries beyond the map's size can't exist. */
+	return list->n < list->size ? &list->items[list->n++] : NULL;
+}
+
+static void frontend_add4(void *arg, const void *key, const void *value)
+{
+	const struct lb_frontend4_key *k = key;
+	struct plan_frontend *frontend = frontend_list_add(arg);
+	const uint32_t words[4] = {k->addr};
+
+	if (!frontend)
+		return;
+	addr_from_words(4, words, &frontend->addr);
+	frontend->port = k->port;
+	frontend->protocol = k->protocol;
+	memcpy(&frontend->value, value, sizeof(frontend->value));
+}
+
+static void frontend_add6(void *arg, const void *key, const void *value)
+{
+	const struct lb_frontend6_key *k = key;
+	struct plan_frontend *frontend = frontend_list_add(arg);
+
+	if (!frontend)
+		return;
+	addr_from_words(6, k->addr, &frontend->addr);
+	frontend->port = k->port;
+	frontend->protocol = k->protocol;
+	memcpy(&frontend->value, value, sizeof(frontend->value));
+}
+
+int maps_applied(const struct maps *maps, struct applied *ret, struct plan_frontend **ret_frontends,
+		 struct error *error)
+{
+	struct frontend_list list = {.size = 2 * (size_t)maps->max_frontends};
+	int err;
+
+	list.items = calloc(list.size, sizeof(*list.items));
+	if (!list.items)
+		return error_set(error, -ENOMEM, "out of memory");
+	err = hash_each(maps->frontends_fd[0], frontend_add4, &list);
+	err = err ?: hash_each(maps->frontends_fd[1], frontend_add6, &list);
+	if (err) {
+		free(list.items);
+		return error_set(error, err, "can't read the frontends: %s", strerror(-err));
+	}
+	*ret = (struct applied){
+		.max_services = maps->max_services,
+		.max_backends = maps->max_backends,
+		.max_frontends = maps->max_frontends,
+		.arena_lines = maps->arena_lines,
+		.services = maps->services,
+		.service_names = maps->service_names,
+		.rings = maps->rings,
+		.arena = maps->arena,
+		.backends = maps->backends,
+		.frontends = list.items,
+		.nfrontends = list.n,
+	};
+	*ret_frontends = list.items;
+	return 0;
+}
+
+/* Key of frontends4 or frontends6; returns the map's fd. */
+static int frontend_key(const struct maps *maps, const struct plan_frontend *frontend,
+			struct lb_frontend6_key *ret)
+{
+	uint32_t words[4];
+
+	addr_to_words(&frontend->addr, words);
+	memset(ret, 0, sizeof(*ret));
+	if (frontend->addr.family == 6) {
+		memcpy(ret->addr, words, sizeof(ret->addr));
+		ret->port = frontend->port;
+		ret->protocol = frontend->protocol;
+		return maps->frontends_fd[1];
+	}
+	*(struct lb_frontend4_key *)ret = (struct lb_frontend4_key){
+		.addr = words[0],
+		.port = frontend->port,
+		.protocol = frontend->protocol,
+	};
+	return maps->frontends_fd[0];
+}
+
+static uint32_t filter_bit(const struct plan_frontend *frontend)
+{
+	uint32_t words[4];
+
+	addr_to_words(&frontend->addr, words);
+	return frontend->addr.family == 6
+		       ? hash_frontend6(words, frontend->port, frontend->protocol)
+		       : hash_frontend4(words[0], frontend->port, frontend->protocol);
+}
+
+/* Before whatever follows is seen. */
+static void filter_set(__u8 *filter, uint32_t bit)
+{
+	__u8 byte = __atomic_load_n(&filter[bit / 8], __ATOMIC_RELAXED) | 1U << bit % 8;
+
+	if (byte != filter[bit / 8])
+		__atomic_store_n(&filter[bit / 8], byte, __ATOMIC_SEQ_CST);
+}
+
+int maps_frontend_insert(struct maps *maps, const struct plan_frontend *frontend)
+{
+	struct lb_frontend6_key key;
+	int fd = frontend_key(maps, frontend, &key);
+
+	filter_set(maps->frontend_filter, filter_bit(frontend));
+	return bpf_map_update_elem(fd, &key, &frontend->value, BPF_NOEXIST) ? -errno : 0;
+}
+
+int maps_frontend_delete(struct maps *maps, const struct plan_frontend *frontend)
+{
+	struct lb_frontend6_key key;
+	int fd = frontend_key(maps, frontend, &key);
+
+	return bpf_map_delete_elem(fd, &key) ? -errno : 0;
+}
+
+static uint32_t filter_count(const __u8 *filter)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < LB_FILTER_BYTES; i++)
+		n += __builtin_popcount(filter[i]);
+	return n;
+}
+
+static void filter_add_flow4(void *filter, const void *key, const void *value)
+{
+	const struct lb_tuple4 *k = key;
+
+	(void)value;
+	filter_set(filter, hash_frontend4(k->dst, k->dport, k->protocol));
+}
+
+static void filter_add_flow6(void *filter, const void *key, const void *value)
+{
+	const struct lb_tuple6 *k = key;
+
+	(void)value;
+	filter_set(filter, hash_frontend6(k->dst, k->dport, k->protocol));
+}
+
+/* Adds the bits of all flows.  A flow is in two tables while it moves from one
+ * to another: so the new ones are read before and after the others. */
+static int filter_add_flows(const struct maps *maps, __u8 *filter)
+{
+	const int *const tables[] = {maps->new_flows_fd, maps->flows_fd, maps->udp_flows_fd,
+				     maps->new_flows_fd};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && !err; i++) {
+		err = hash_each(tables[i][0], filter_add_flow4, filter);
+		err = err ?: hash_each(tables[i][1], filter_add_flow6, filter);
+	}
+	return err;
+}
+
+int maps_filter_tidy(struct maps *maps)
+{
+	struct plan_frontend *frontends = NULL;
+	__u8 *filter = maps->frontend_filter, *wanted = calloc(1, LB_FILTER_BYTES);
+	struct error error;
+	struct applied applied;
+	int err = wanted ? maps_applied(maps, &applied, &frontends, &error) : -ENOMEM;
+
+	if (err)
+		goto out;
+	for (size_t i = 0; i < applied.nfrontends; i++)
+		filter_set(wanted, filter_bit(&frontends[i]));
+	for (size_t i = 0; i < LB_FILTER_BYTES && !err; i++) {
+		if (!(wanted[i] & ~filter[i]))
+			continue;
+		err = maps_make_writable(maps, &error);
+		if (!err)
+			__atomic_store_n(&filter[i], filter[i] | wanted[i], __ATOMIC_SEQ_CST);
+	}
+	if (err || filter_count(filter) <= filter_count(wanted) + FILTER_STALE_MAX)
+		goto out;
+	err = filter_add_flows(maps, wanted);
+	err = err ?: maps_make_writable(maps, &error);
+	for (size_t i = 0; i < LB_FILTER_BYTES && !err; i++)
+		if (filter[i] != wanted[i])
+			__atomic_store_n(&filter[i], wanted[i], __ATOMIC_RELAXED);
+out:
+	free(frontends);
+	free(wanted);
+	return err;
+}
+
+struct flow_count {
+	const struct maps *maps;
+	uint32_t *counts;
+};
+
+static void flow_count_add(void *arg, const void *key, const void *value)
+{
+	const struct flow_count *count = arg;
+	const struct lb_flow *flow = value;
+	uint32_t id = LB_FLOW_BACKEND_ID(flow->backend);
+
+	(void)key;
+	if (id < count->maps->max_backends && flow->state != LB_FLOW_CLOSING &&
+	    count->maps->backends[id].generation == LB_FLOW_GENERATION(flow->backend))
+		count->counts[id]++;
+}
+
+int maps_flow_counts(const struct maps *maps, uint32_t *ret)
+{
+	const int *const tables[] = {maps->flows_fd, maps->udp_flows_fd, maps->new_flows_fd};
+	struct flow_count count = {maps, ret};
+	int err = 0;
+
+	memset(ret, 0, maps->max_backends * sizeof(*ret));
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && !err; i++) {
+		err = hash_each(tables[i][0], flow_count_add, &count);
+		err = err ?: hash_each(tables[i][1], flow_count_add, &count);
+	}
+	return err;
+}
