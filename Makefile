@@ -25,7 +25,7 @@ ifdef WERROR
 CFLAGS   += -Werror
 BPFFLAGS += -Werror
 endif
-LBD_LIBS     := -lbpf -lmnl -luv -ljansson -lyaml -lmicrohttpd
+LBD_LIBS     := -lbpf -lmnl -luv -lcurl -lresolv -ljansson -lyaml -lmicrohttpd
 LBCTL_LIBS   := -lbpf -lcurl -lyajl -lyaml
 REPLICA_LIBS := -lmicrohttpd -ljansson
 TEST_LIBS    := -lcmocka

@@ -259,11 +259,9 @@ static void bad_values_are_named(void **state)
 	static const struct {
 		const char *option, *value, *text;
 	} rows[] = {
-		{"--source", "kubernetes",
-		 "--source: \"kubernetes\" isn't in this version yet: file:PATH expected"},
-		{"--source", "/m", "--source: \"/m\" is not file:PATH"},
-		{"--source", "file:", "--source: \"file:\" is not file:PATH"},
-		{"--source", "", "--source: \"\" is not file:PATH"},
+		{"--source", "/m", "--source: \"/m\" is neither file:PATH nor kubernetes"},
+		{"--source", "file:", "--source: \"file:\" is neither file:PATH nor kubernetes"},
+		{"--source", "", "--source: \"\" is neither file:PATH nor kubernetes"},
 		{"--device", "", "--device: \"\" is not a device's name (1-15 characters)"},
 		{"--device", "a-name-far-too-long",
 		 "--device: \"a-name-far-too-long\" is not a device's name (1-15 characters)"},
@@ -355,7 +353,7 @@ static void missing_value_stray_value_and_operand_are_refused(void **state)
 	ASSERT_REFUSED("\"x\": no operand expected, see --help", "--check", "--", "x");
 	ASSERT_REFUSED("--check: excludes --detach", "--check", "--detach");
 	assert_int_not_equal(PARSE("--check"), 0);
-	assert_string_equal(error.text, "--source: is missing: file:PATH expected");
+	assert_string_equal(error.text, "--source: is missing: file:PATH or kubernetes expected");
 	assert_int_not_equal(PARSE(), 0);
 }
 
@@ -408,7 +406,7 @@ static void help_has_every_option_on_a_line_of_at_most_100_columns(void **state)
 		assert_true(strlen(line) <= 100);
 		options_seen += strncmp(line, "  --", 4) == 0;
 	}
-	assert_int_equal(options_seen, 25);
+	assert_int_equal(options_seen, 27);
 	free(text);
 }
 

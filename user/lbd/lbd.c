@@ -22,6 +22,7 @@
 /* Changes come in crowds: a pod is a device, an address, routes, a neighbour. */
 #define DEBOUNCE_MS 20
 #define RETRY_MS 1000
+#define CHECK_PATIENCE_MS 10000 /* for --check with an API server */
 
 struct lbd {
 	struct options options;
@@ -186,10 +187,12 @@ static int lbd_read(struct lbd *lbd, struct error *error)
 	err = uplinks_find(&lbd->options, sync->netlink, &sync->uplinks, error);
 	if (err)
 		return err;
-	err = source_file_open(lbd->options.source_path, &sync->source, error);
+	err = source_open(&lbd->options, &sync->source, error);
 	if (err)
-		return error_prefix(error, err, "--source");
-	return sync_load(sync, error);
+		return err;
+	err = sync_load(sync, error);
+	/* Nothing comes before the loop runs. */
+	return err == -EAGAIN && sync->snapshot ? 0 : err;
 }
 
 static int lbd_watch(struct lbd *lbd, struct error *error)
@@ -204,7 +207,7 @@ static int lbd_watch(struct lbd *lbd, struct error *error)
 		err = uv_poll_start(&lbd->netlink_poll, UV_READABLE, netlink_readable);
 	if (err)
 		return error_set(error, err, "can't await events: %s", uv_strerror(err));
-	return source_file_watch(lbd->sync.source, &lbd->loop, source_changed, lbd, error);
+	return source_watch(lbd->sync.source, &lbd->loop, source_changed, lbd, error);
 }
 
 /* Everything else, up to the first sync. */
@@ -295,7 +298,7 @@ static void lbd_end(struct lbd *lbd)
 	};
 
 	api_close(lbd->api);
-	source_file_close(lbd->sync.source);
+	source_close(lbd->sync.source);
 	lbd->sync.source = NULL;
 	for (size_t i = 0; i < sizeof(handles) / sizeof(*handles); i++)
 		uv_close(handles[i], NULL);
@@ -303,11 +306,46 @@ static void lbd_end(struct lbd *lbd)
 	uv_loop_close(&lbd->loop);
 }
 
+static void stop_waiting(void *arg)
+{
+	uv_stop(arg);
+}
+
+static void waited_enough(uv_timer_t *timer)
+{
+	uv_stop(timer->loop);
+}
+
+/* A snapshot that has to be fetched first. */
+static int lbd_fetch(struct lbd *lbd, struct error *error)
+{
+	int err;
+
+	if (lbd->sync.snapshot->revision)
+		return 0;
+	uv_loop_init(&lbd->loop);
+	uv_timer_init(&lbd->loop, &lbd->soon);
+	uv_timer_start(&lbd->soon, waited_enough, CHECK_PATIENCE_MS, 0);
+	err = source_watch(lbd->sync.source, &lbd->loop, stop_waiting, &lbd->loop, error);
+	if (!err) {
+		uv_run(&lbd->loop, UV_RUN_DEFAULT);
+		err = sync_load(&lbd->sync, error);
+	}
+	source_close(lbd->sync.source);
+	lbd->sync.source = NULL;
+	uv_close((uv_handle_t *)&lbd->soon, NULL);
+	uv_run(&lbd->loop, UV_RUN_DEFAULT); /* the closing callbacks */
+	uv_loop_close(&lbd->loop);
+	return err;
+}
+
 static int check(struct lbd *lbd)
 {
 	struct error error;
-	int refused = check_report(&lbd->options, lbd->sync.snapshot, stdout, stderr, &error);
+	int refused = lbd_fetch(lbd, &error);
 
+	if (!refused)
+		refused = check_report(&lbd->options, lbd->sync.snapshot, stdout, stderr, &error);
 	if (refused < 0)
 		return complain(EXIT_FAILURE, &error);
 	return refused ? EXIT_INPUT : EXIT_SUCCESS;
@@ -321,8 +359,11 @@ static int run(struct lbd *lbd)
 	if (lbd_init_loop(lbd, &error))
 		return complain(EXIT_FAILURE, &error);
 	err = lbd_start(lbd, &error);
-	if (err) {
+	if (err && err != -EAGAIN) {
 		status = complain(start_status(err), &error);
+	} else if (err) {
+		log_info("%s", error.text);
+		uv_run(&lbd->loop, UV_RUN_DEFAULT);
 	} else {
 		report_sync(&lbd->report, &lbd->sync, 0, &error);
 		log_info("ready revision=%llu services=%zu devices=%zu control=%s took_ms=%llu",

@@ -83,11 +83,13 @@ int option_set_text(const struct option_spec *spec, struct options *options, con
 int option_set_source(const struct option_spec *spec, struct options *options, const char *value,
 		      struct error *error)
 {
-	if (strcmp(value, "kubernetes") == 0)
-		return error_set(error, -EINVAL,
-				 "\"kubernetes\" isn't in this version yet: file:PATH expected");
+	options->source_kubernetes = !strcmp(value, "kubernetes");
+	options->source_path = NULL;
+	if (options->source_kubernetes)
+		return 0;
 	if (strncmp(value, "file:", 5) || !value[5])
-		return error_set(error, -EINVAL, "\"%s\" is not file:PATH", value);
+		return error_set(error, -EINVAL, "\"%s\" is neither file:PATH nor kubernetes",
+				 value);
 	return option_set_text(spec, options, value + 5, error);
 }
 

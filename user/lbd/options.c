@@ -22,8 +22,12 @@
 #define SWITCH(member) .set = option_set_switch, FIELD(member)
 
 static const struct option_spec specs[] = {
-	{"source", "file:PATH", "manifests: a file, or a directory that is watched",
+	{"source", "file:PATH|kubernetes", "manifests, a file or a directory; or the API server",
 	 option_set_source, FIELD(source_path)},
+	{"kubeconfig", "FILE", "how to reach the API server (default: as a pod does)",
+	 option_set_text, FIELD(kubeconfig)},
+	{"kube-api", "URL", "the API server's address (default: as the kubelet has it)",
+	 option_set_text, FIELD(kube_api)},
 	{"device", "DEV", "an uplink; may be repeated (default: devices with a default route)",
 	 option_add_device, LIST(devices)},
 	{"pod-device", "GLOB", "only such devices lead to pods; may be repeated (default: any)",
@@ -286,8 +290,9 @@ int options_parse(int argc, char *const argv[], struct options *ret, struct erro
 	}
 	if (options.check && options.detach)
 		return error_set(error, -EINVAL, "--check: excludes --detach");
-	if (!options.source_path && !options.detach)
-		return error_set(error, -EINVAL, "--source: is missing: file:PATH expected");
+	if (!options.source_path && !options.source_kubernetes && !options.detach)
+		return error_set(error, -EINVAL,
+				 "--source: is missing: file:PATH or kubernetes expected");
 done:
 	*ret = options;
 	return 0;
@@ -295,7 +300,7 @@ done:
 
 void options_print_help(FILE *to)
 {
-	fprintf(to, "usage: lbd --source file:PATH [OPTION]...\n"
+	fprintf(to, "usage: lbd --source file:PATH|kubernetes [OPTION]...\n"
 		    "Keeps the maps of Guideway's load balancer as the source says.\n\n");
 	for (size_t i = 0; i < NSPECS; i++) {
 		char left[64];

@@ -32,7 +32,9 @@ struct option_ports {
 };
 
 struct options {
-	const char *source_path; /* of "file:PATH" */
+	const char *source_path;	   /* of "file:PATH" */
+	bool source_kubernetes;		   /* instead of it */
+	const char *kubeconfig, *kube_api; /* NULL = in a pod, found by itself */
 	char devices[OPTIONS_LIST_MAX][IFNAMSIZ];
 	size_t ndevices; /* 0 = those with a default route */
 	char pod_devices[OPTIONS_LIST_MAX][OPTIONS_GLOB_SIZE];

@@ -8,6 +8,18 @@
 
 #include "apply.h"
 
+/* Something to show until there is a snapshot. */
+static void sync_wait(struct sync *sync, const struct source_node *node)
+{
+	struct objects *objects;
+
+	if (objects_create(&objects))
+		return;
+	if (!snapshot_build(objects, node, 0, &sync->snapshot))
+		sync->view.snapshot = sync->snapshot;
+	objects_free(objects);
+}
+
 int sync_load(struct sync *sync, struct error *error)
 {
 	const struct source_node node = {
@@ -16,18 +28,20 @@ int sync_load(struct sync *sync, struct error *error)
 		.naddresses = sync->uplinks.naddresses,
 	};
 	struct snapshot *snapshot;
-	size_t nbroken;
+	bool stale;
 	int err;
 
 	sync->view.stale = true;
-	err = source_file_load(sync->source, &node, &snapshot, &nbroken, error);
+	err = source_load(sync->source, &node, &snapshot, &stale, error);
+	if (err == -EAGAIN && !sync->snapshot)
+		sync_wait(sync, &node);
 	if (err)
 		return err;
 	plan_free(sync->plan);
 	sync->view.plan = sync->plan = NULL;
 	snapshot_free(sync->snapshot);
 	sync->view.snapshot = sync->snapshot = snapshot;
-	sync->view.stale = nbroken > 0;
+	sync->view.stale = stale;
 	sync->reload = false;
 	return 0;
 }
@@ -166,8 +180,10 @@ int sync_run(struct sync *sync, struct error *error)
 	int err, load_err = 0;
 
 	err = sync_follow(sync, error);
-	if (!err && sync->reload)
+	if (!err && (sync->reload || !sync->snapshot->revision))
 		load_err = sync_load(sync, &load_error);
+	if (!err && !sync->snapshot->revision)
+		return error_set(error, -EAGAIN, "waiting for %s", load_error.text);
 	if (!err)
 		err = sync_plan(sync, error);
 	if (!err)
@@ -227,6 +243,6 @@ void sync_close(struct sync *sync)
 	datapath_close(sync->datapath);
 	plan_free(sync->plan);
 	snapshot_free(sync->snapshot);
-	source_file_close(sync->source);
+	source_close(sync->source);
 	netlink_close(sync->netlink);
 }

@@ -20,7 +20,7 @@
 #include "netlink.h"
 #include "options.h"
 #include "plan.h"
-#include "source_file.h"
+#include "source.h"
 #include "uplinks.h"
 #include "view.h"
 
@@ -29,10 +29,12 @@ struct sync {
 	struct netlink *netlink;
 	struct uplinks uplinks;
 	uint64_t routes_revision; /* that the uplinks are from */
-	struct source_file *source;
-	bool reload;		   /* the source is to be read again */
-	struct snapshot *snapshot; /* the last good one */
-	struct plan *plan;	   /* made from it; NULL = not yet */
+	struct source *source;
+	bool reload; /* the source is to be read again */
+	/* The last good one.  Revision 0: an empty one, as long as the source has
+	 * none; what the maps hold stays then. */
+	struct snapshot *snapshot;
+	struct plan *plan; /* made from it; NULL = not yet */
 	struct datapath *datapath;
 	struct maps *maps; /* the datapath's */
 	struct devices *devices;
@@ -42,12 +44,13 @@ struct sync {
 	uint64_t took_ms; /* the last run */
 };
 
-/* Read the source.  A failure leaves the last snapshot. */
+/* Read the source.  A failure leaves the last snapshot; -EAGAIN: there is none
+ * yet. */
 int sync_load(struct sync *sync, struct error *error);
 
 /* Needs everything but snapshots later than the first: does all there is to
  * do.  Where the source alone can't be read, the last snapshot is kept in
- * force all the same. */
+ * force all the same.  -EAGAIN: the source has no snapshot yet, nothing was done. */
 int sync_run(struct sync *sync, struct error *error);
 
 /*

@@ -98,7 +98,10 @@ char *view_status(const struct view *view, const struct lb_reason_counter reason
 	json_object_set_new(status, "uptime_s",
 			    json_integer((json_int_t)(now_ms() - view->started_ms) / 1000));
 	view_set_text(status, "node", view->options->node);
-	snprintf(source, sizeof(source), "file:%s", view->options->source_path);
+	if (view->options->source_kubernetes)
+		snprintf(source, sizeof(source), "kubernetes");
+	else
+		snprintf(source, sizeof(source), "file:%s", view->options->source_path);
 	view_set_text(status, "source", source);
 	view_set_text(status, "source_state", view->stale ? "stale" : "ok");
 	json_object_set_new(status, "revision", json_integer((json_int_t)view->snapshot->revision));
