@@ -112,11 +112,11 @@ static void flows_insert4(struct world *world, uint32_t n, uint8_t protocol, uin
 		back.dst = key.src;
 		back.dport = key.sport;
 		inet_pton(AF_INET, "10.1.0.2", &back.src);
-		flow.backend = LB_FLOW_BACKEND(1, 1, hash_tag4(&key));
+		flow.backend = LB_FLOW_BACKEND(1, 1, hash_tag(hash_key4(&key)));
 		reply.frontend[0] = key.dst;
 		reply.client[0] = key.src;
 		reply.client_port = key.sport;
-		reply.tag = hash_tag4(&back);
+		reply.tag = hash_tag(hash_key4(&back));
 		if (bpf_map_update_elem(bpf_map__fd(protocol == IPPROTO_UDP
 							    ? world->skel->maps.udp_flows4
 							    : world->skel->maps.flows4),
@@ -146,11 +146,11 @@ static void flows_insert6(struct world *world, uint32_t n, uint8_t protocol, uin
 		memcpy(back.dst, key.src, 16);
 		back.dport = key.sport;
 		inet_pton(AF_INET6, "fd01::2", back.src);
-		flow.backend = LB_FLOW_BACKEND(101, 1, hash_tag6(&key));
+		flow.backend = LB_FLOW_BACKEND(101, 1, hash_tag(hash_key6(&key)));
 		memcpy(reply.frontend, key.dst, 16);
 		memcpy(reply.client, key.src, 16);
 		reply.client_port = key.sport;
-		reply.tag = hash_tag6(&back);
+		reply.tag = hash_tag(hash_key6(&back));
 		if (bpf_map_update_elem(bpf_map__fd(protocol == IPPROTO_UDP
 							    ? world->skel->maps.udp_flows6
 							    : world->skel->maps.flows6),

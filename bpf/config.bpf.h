@@ -9,6 +9,11 @@
 /* The same on every node, so that rings and picks agree. */
 const volatile __u64 config_hash_seed = 0;
 
+/* The kernel's clock of ticks, which a program reads without a call: its start,
+ * and the length of one (1/HZ). */
+const volatile __u64 config_jiffies_start = 0;
+const volatile __u32 config_jiffy_ns = 0;
+
 /* How long a flow without packets is remembered, in ticks, by enum
  * lb_flow_state: half-open 60 s, TCP 6 h, closing 60 s; UDP 30 s and 120 s. */
 const volatile __u32 config_tcp_timeout_ticks[3] = {LB_TICKS(60), LB_TICKS(6 * 3600), LB_TICKS(60)};

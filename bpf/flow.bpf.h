@@ -18,9 +18,10 @@
 /* No flow has a say: not a reason, the caller goes on. */
 #define FLOW_NONE LB_REASON_MAX
 
+/* CLOCK_MONOTONIC in ticks; jiffies follow it. */
 static __always_inline __u32 flow_now_ticks(void)
 {
-	return bpf_ktime_get_coarse_ns() >> LB_TICK_SHIFT;
+	return (bpf_jiffies64() - config_jiffies_start) * config_jiffy_ns >> LB_TICK_SHIFT;
 }
 
 static __always_inline __u32 flow_timeout_ticks(__u8 protocol, __u8 state)
@@ -214,6 +215,13 @@ __noinline int flow_review(const struct packet *p, const struct lb_flow *flow, _
 	return 0;
 }
 
+/* May packets be sent to the backend that a flow names? */
+static __always_inline bool flow_backend_lives(const struct lb_backend *backend, __u64 word)
+{
+	return backend->generation == LB_FLOW_GENERATION(word) &&
+	       backend->state != LB_BACKEND_FREE && LB_NEXT_HOP_DEVICE(backend->next_hop);
+}
+
 /*
  * The backend of a flow that is known.  FLOW_NONE where the entry has
  * no say: it is stale, it is another key's by now, or its backend is gone and
@@ -238,8 +246,7 @@ static __always_inline enum lb_reason flow_hit(const struct packet *p, const str
 			return reason;
 	}
 	/* Freed, somebody else's, or no device leads to it any more. */
-	if (backend->generation != LB_FLOW_GENERATION(word) || backend->state == LB_BACKEND_FREE ||
-	    !LB_NEXT_HOP_DEVICE(backend->next_hop))
+	if (!flow_backend_lives(backend, word))
 		return flow_may_repick(p) ? FLOW_NONE : LB_REASON_BACKEND_GONE;
 
 	*ret = (struct flow_target){backend, LB_FLOW_BACKEND_ID(word), flow->snat_port};

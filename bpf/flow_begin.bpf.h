@@ -12,8 +12,8 @@
 /* Ports tried for a flow whose source must be the node's address. */
 #define FLOW_SNAT_ATTEMPTS 16
 
-/* How often a flow looks for its reverse entry: a power of two, 1.1 s. */
-#define FLOW_HEAL_TICKS 8
+/* How often a flow looks for its reverse entry: a power of two, 4.3 s. */
+#define FLOW_HEAL_TICKS 32
 
 static __always_inline bool flow_same_address(const __be32 a[4], const __be32 b[4])
 {
@@ -90,8 +90,8 @@ flow_store_reply(const struct packet *p, const struct flow_target *target, __u32
 
 /*
  * The reverse entries are a table of their own, and may be pushed out of it
- * alone: then the flow's next packet puts its entry back.  Asked for once a
- * second, which also tells the table that the entry is in use.
+ * alone: then the flow's next packet puts its entry back.  Asked for every few
+ * seconds, which also tells the table that the entry is in use.
  */
 __noinline int flow_heal(const struct packet *p, __u32 backend_id, __u16 snat_port, bool v6)
 {
@@ -334,12 +334,12 @@ __noinline int flow_find_young(const struct packet *p, struct flow_found *found,
 	return 0;
 }
 
-/* Steps 3 and 4 for a packet of a client. */
-static __always_inline enum lb_reason flow_resolve(struct packet *p, struct flow_target *ret,
-						   const bool v6)
+/* flow_resolve() by the tables.  epoch: of the flow's slot in the cache. */
+static __always_inline enum lb_reason flow_resolve_by_tables(struct packet *p, __u16 epoch,
+							     __u32 now, struct flow_target *ret,
+							     const bool v6)
 {
 	struct flow_found found = {};
-	__u32 now = flow_now_ticks();
 	enum lb_reason reason;
 	struct lb_flow *flow;
 
@@ -352,6 +352,10 @@ static __always_inline enum lb_reason flow_resolve(struct packet *p, struct flow
 			flow_touch(p, flow, now);
 			if (flow->state == LB_FLOW_CLOSING)
 				flow_demote(p, flow, ret->id, v6);
+			else if (flow_cache_may_hold(p))
+				flow_cache_store(
+					p, LB_FLOW_BACKEND(ret->id, ret->backend->generation, 0),
+					ret->snat_port, epoch, v6);
 		}
 		if (reason != FLOW_NONE)
 			return reason;
@@ -367,6 +371,26 @@ static __always_inline enum lb_reason flow_resolve(struct packet *p, struct flow
 		return reason;
 	*ret = (struct flow_target){backend_find(found.id), found.id, found.snat_port};
 	return ret->backend ? 0 : LB_REASON_FLOW_NOT_STORED;
+}
+
+/* Steps 3 and 4 for a packet of a client. */
+static __always_inline enum lb_reason flow_resolve(struct packet *p, struct flow_target *ret,
+						   const bool v6)
+{
+	__u64 key_hash = flow_key_hash(&p->tuple, v6);
+	__u32 slot = flow_cache_slot(key_hash), now = flow_now_ticks();
+	bool may_change = !flow_cache_may_hold(p);
+	__u16 epoch = flow_epochs[slot];
+	enum lb_reason reason;
+
+	/* clang 14 spills it on ways out where it isn't set. */
+	*ret = (struct flow_target){};
+	if (!may_change && flow_cache_find(p, key_hash, epoch, now, ret, v6))
+		return 0;
+	reason = flow_resolve_by_tables(p, epoch, now, ret, v6);
+	if (may_change)
+		flow_epochs[slot]++;
+	return reason;
 }
 
 #endif

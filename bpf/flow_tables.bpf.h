@@ -3,12 +3,20 @@
  * The flow tables behind a few words: which map a family, a protocol and an
  * age mean.
  *
- * Each map has a call of its own: the verifier inlines a look-up only where it
- * knows the map.  Established flows are looked up first, so that a packet of
- * one costs one look-up.
+ * Each map has a call of its own (flow_apart): the verifier inlines a look-up
+ * only where it knows the map.  Established flows are looked up first, so that
+ * a packet of one costs one look-up.
  */
 #ifndef FLOW_TABLES_BPF_H
 #define FLOW_TABLES_BPF_H
+
+/* Around the result of all calls but one that are alike in all but the map: else
+ * clang makes one call of them, with the map in a register. */
+static __always_inline void *flow_apart(void *value)
+{
+	asm volatile("" : "+r"(value));
+	return value;
+}
 
 static __always_inline bool flow_is_udp(const union tuple *key, const bool v6)
 {
@@ -17,16 +25,20 @@ static __always_inline bool flow_is_udp(const union tuple *key, const bool v6)
 
 static __always_inline struct lb_flow *flow_find(const union tuple *key, const bool v6)
 {
+	if (v6 && flow_is_udp(key, v6))
+		return flow_apart(bpf_map_lookup_elem(&udp_flows6, &key->v6));
+	if (v6)
+		return flow_apart(bpf_map_lookup_elem(&flows6, &key->v6));
 	if (flow_is_udp(key, v6))
-		return v6 ? bpf_map_lookup_elem(&udp_flows6, &key->v6)
-			  : bpf_map_lookup_elem(&udp_flows4, &key->v4);
-	return v6 ? bpf_map_lookup_elem(&flows6, &key->v6) : bpf_map_lookup_elem(&flows4, &key->v4);
+		return flow_apart(bpf_map_lookup_elem(&udp_flows4, &key->v4));
+	return bpf_map_lookup_elem(&flows4, &key->v4);
 }
 
 static __always_inline struct lb_flow *flow_find_new(const union tuple *key, const bool v6)
 {
-	return v6 ? bpf_map_lookup_elem(&new_flows6, &key->v6)
-		  : bpf_map_lookup_elem(&new_flows4, &key->v4);
+	if (v6)
+		return flow_apart(bpf_map_lookup_elem(&new_flows6, &key->v6));
+	return bpf_map_lookup_elem(&new_flows4, &key->v4);
 }
 
 static __always_inline long flow_store(const union tuple *key, const struct lb_flow *flow,
@@ -68,17 +80,20 @@ static __always_inline void flow_delete_new(const union tuple *key, const bool v
 
 static __always_inline struct lb_reply *reply_find(const union tuple *key, const bool v6)
 {
+	if (v6 && flow_is_udp(key, v6))
+		return flow_apart(bpf_map_lookup_elem(&udp_replies6, &key->v6));
+	if (v6)
+		return flow_apart(bpf_map_lookup_elem(&replies6, &key->v6));
 	if (flow_is_udp(key, v6))
-		return v6 ? bpf_map_lookup_elem(&udp_replies6, &key->v6)
-			  : bpf_map_lookup_elem(&udp_replies4, &key->v4);
-	return v6 ? bpf_map_lookup_elem(&replies6, &key->v6)
-		  : bpf_map_lookup_elem(&replies4, &key->v4);
+		return flow_apart(bpf_map_lookup_elem(&udp_replies4, &key->v4));
+	return bpf_map_lookup_elem(&replies4, &key->v4);
 }
 
 static __always_inline struct lb_reply *reply_find_new(const union tuple *key, const bool v6)
 {
-	return v6 ? bpf_map_lookup_elem(&new_replies6, &key->v6)
-		  : bpf_map_lookup_elem(&new_replies4, &key->v4);
+	if (v6)
+		return flow_apart(bpf_map_lookup_elem(&new_replies6, &key->v6));
+	return bpf_map_lookup_elem(&new_replies4, &key->v4);
 }
 
 static __always_inline long reply_store(const union tuple *key, const struct lb_reply *reply,
@@ -118,9 +133,14 @@ static __always_inline void reply_delete_new(const union tuple *key, const bool 
 		bpf_map_delete_elem(&new_replies4, &key->v4);
 }
 
+static __always_inline __u64 flow_key_hash(const union tuple *key, const bool v6)
+{
+	return v6 ? hash_key6(&key->v6) : hash_key4(&key->v4);
+}
+
 static __always_inline __u16 flow_tag(const union tuple *key, const bool v6)
 {
-	return v6 ? hash_tag6(&key->v6) : hash_tag4(&key->v4);
+	return hash_tag(flow_key_hash(key, v6));
 }
 
 #endif

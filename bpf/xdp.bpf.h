@@ -76,19 +76,13 @@ int lb_xdp(struct xdp_md *ctx)
 		else
 			reason = LB_REASON_NOT_IP;
 	}
+	if (reason == LB_REASON_FORWARDED) /* counted */
+		return action;
 	/* Refusals are built by TC. */
 	if (count_verdict(reason) == LB_VERDICT_REJECT)
 		reason = LB_REASON_LEFT_TO_TC;
-	if (!count_is_done(reason))
-		count_reason(reason, (void *)(eth + 1) <= end ? end - (void *)(eth + 1) : 0);
-	switch (count_verdict(reason)) {
-	case LB_VERDICT_SENT:
-		return action;
-	case LB_VERDICT_DROP:
-		return XDP_DROP;
-	default:
-		return XDP_PASS;
-	}
+	count_reason(reason, (void *)(eth + 1) <= end ? end - (void *)(eth + 1) : 0);
+	return count_verdict(reason) == LB_VERDICT_DROP ? XDP_DROP : XDP_PASS;
 }
 
 #endif

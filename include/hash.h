@@ -56,25 +56,30 @@ static inline __attribute__((always_inline)) __u64 hash_pair(__u32 a, __u32 b)
 	return (__u64)(__u32)(a + 0x9e3779b9) * (__u32)(b + 0x7f4a7c15);
 }
 
-/*
- * A tag of the key for values of LRU maps, whose elements may become another
- * key's under a reader.  Made for each packet, so it is cheaper than the hash.
- */
-static inline __attribute__((always_inline)) __u16 hash_tag4(const struct lb_tuple4 *t)
+/* A cheaper hash of the tuple, since it is made for each packet; all that
+ * guards against mistakes is made of it. */
+static inline __attribute__((always_inline)) __u64 hash_key4(const struct lb_tuple4 *t)
 {
 	__u64 h = hash_pair(t->src, (__u32)t->sport << 16 | t->dport) +
 		  hash_pair(t->dst, t->protocol);
 
-	return (h * 0xff51afd7ed558ccdULL) >> 48;
+	return h * 0xff51afd7ed558ccdULL;
 }
 
-static inline __attribute__((always_inline)) __u16 hash_tag6(const struct lb_tuple6 *t)
+static inline __attribute__((always_inline)) __u64 hash_key6(const struct lb_tuple6 *t)
 {
 	__u64 h = hash_pair(t->src[0], t->dst[0]) + hash_pair(t->src[1] ^ 1, t->dst[1]) +
 		  hash_pair(t->src[2] ^ 2, t->dst[2]) + hash_pair(t->src[3] ^ 3, t->dst[3]) +
 		  hash_pair((__u32)t->sport << 16 | t->dport, t->protocol);
 
-	return (h * 0xff51afd7ed558ccdULL) >> 48;
+	return h * 0xff51afd7ed558ccdULL;
+}
+
+/* A tag of the key for values of LRU maps, whose elements may become another
+ * key's under a reader. */
+static inline __attribute__((always_inline)) __u16 hash_tag(__u64 key_hash)
+{
+	return key_hash >> 48;
 }
 
 /* A frontend's bit in the filter. */

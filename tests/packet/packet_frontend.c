@@ -99,15 +99,17 @@ static uint32_t establish(struct world *world, const struct way *way, uint8_t pr
 	return backend;
 }
 
-/* Let the flow's last packet be a tick ago. */
-static void flow_age(struct world *world, const struct way *way, bool udp, uint16_t sport)
+union key {
+	struct lb_tuple4 v4;
+	struct lb_tuple6 v6;
+};
+
+/* The table of an established flow, and its key there. */
+static int flow_table(struct world *world, const struct way *way, bool udp, uint16_t sport,
+		      union key *ret)
 {
-	struct lb_flow flow;
-	union {
-		struct lb_tuple4 v4;
-		struct lb_tuple6 v6;
-	} key = {0};
 	struct bpf_map *map;
+	union key key = {0};
 
 	if (way->v6) {
 		key.v6.sport = htons(sport);
@@ -124,9 +126,21 @@ static void flow_age(struct world *world, const struct way *way, bool udp, uint1
 		inet_pton(AF_INET, vip(way), &key.v4.dst);
 		map = udp ? world->skel->maps.udp_flows4 : world->skel->maps.flows4;
 	}
-	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(map), &key, &flow), 0);
+	*ret = key;
+	return bpf_map__fd(map);
+}
+
+/* Let the flow's last packet be a tick ago. */
+static void flow_age(struct world *world, const struct way *way, bool udp, uint16_t sport)
+{
+	struct lb_flow flow;
+	union key key;
+	int fd = flow_table(world, way, udp, sport, &key);
+
+	assert_int_equal(bpf_map_lookup_elem(fd, &key, &flow), 0);
 	flow.seen_ticks--;
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), &key, &flow, BPF_EXIST), 0);
+	assert_int_equal(bpf_map_update_elem(fd, &key, &flow, BPF_EXIST), 0);
+	world_cache_clear(world);
 }
 
 static void backend_state(struct world *world, uint32_t id, uint32_t state, uint16_t generation)
@@ -318,6 +332,73 @@ static void a_frontend_that_moves_takes_along_what_may_begin_anew(void **state)
 		}
 }
 
+/* ---- the cache -------------------------------------------------------------- */
+
+/* A flow is in the cache, and its entry in the tables is gone: does its next
+ * packet still go to `old`?  It does if no tick begins in between. */
+static bool is_cached(struct world *world, const struct way *way, uint16_t sport, uint32_t old)
+{
+	union key key;
+	int fd = flow_table(world, way, false, sport, &key);
+
+	bpf_map_delete_elem(fd, &key);
+	/* A RST has moved it. */
+	bpf_map_delete_elem(
+		bpf_map__fd(way->v6 ? world->skel->maps.new_flows6 : world->skel->maps.new_flows4),
+		&key);
+	return send_by(world, way, IPPROTO_TCP, sport, TCP_ACK) == old;
+}
+
+static void a_cached_flow_is_one_of_this_tick_without_an_end(void **state)
+{
+	static const uint8_t ends[] = {TCP_RST, TCP_FIN | TCP_ACK, TCP_SYN};
+
+	(void)state;
+	for
+		EACH_WAY(way)
+		{
+			struct world *world = world_open();
+			uint32_t old = way->v6 ? 101 : 1, slots[1021], ncached = 0;
+			struct lb_backend backend;
+			uint16_t sport = 4000;
+
+			world_web(world, 2);
+			for (int round = 0; round < 10; round++) {
+				for (size_t what = 0; what < 6; what++, sport++) {
+					for (int i = 0; i < 1021; i++)
+						slots[i] = old;
+					world_ring_slots(world, way->v6 ? 2 : 1, slots, 1021);
+					assert_int_equal(establish(world, way, IPPROTO_TCP, sport),
+							 old);
+					assert_int_equal(
+						send_by(world, way, IPPROTO_TCP, sport, TCP_ACK),
+						old);
+					for (int i = 0; i < 1021; i++)
+						slots[i] = old + 1;
+					world_ring_slots(world, way->v6 ? 2 : 1, slots, 1021);
+					if (what < 3) {
+						send_by(world, way, IPPROTO_TCP, sport, ends[what]);
+						assert_false(is_cached(world, way, sport, old));
+					} else if (what == 3) {
+						world_cache_clear(world);
+						assert_false(is_cached(world, way, sport, old));
+					} else if (what == 4) {
+						backend = world_backend_get(world, old);
+						backend.generation ^= 8;
+						world_backend_set(world, old, &backend);
+						assert_false(is_cached(world, way, sport, old));
+						backend.generation ^= 8;
+						world_backend_set(world, old, &backend);
+					} else {
+						ncached += is_cached(world, way, sport, old);
+					}
+				}
+			}
+			assert_in_range(ncached, 1, 10);
+			world_close(world);
+		}
+}
+
 /* What reaches its last hop is the kernel's, ours or not. */
 static void the_last_hop_is_told_apart(void **state)
 {
@@ -405,6 +486,7 @@ int main(void)
 		cmocka_unit_test(the_filter_tells_frontends_apart),
 		cmocka_unit_test(flows_of_a_deleted_service_go_on_until_its_backends_are_freed),
 		cmocka_unit_test(a_frontend_that_moves_takes_along_what_may_begin_anew),
+		cmocka_unit_test(a_cached_flow_is_one_of_this_tick_without_an_end),
 		cmocka_unit_test(the_last_hop_is_told_apart),
 		cmocka_unit_test(no_udp_pushes_out_a_tcp_connection),
 	};

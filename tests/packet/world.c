@@ -13,6 +13,7 @@
 #include "addr.h"
 #include "hash.h"
 #include "maglev.h"
+#include "maps.h"
 #include "world.h"
 
 uint32_t world_flows = 65536;
@@ -54,6 +55,8 @@ struct world *world_open(void)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	struct bpf_map *map;
+	uint32_t jiffy_ns;
+	uint64_t start;
 
 	must(world);
 	namespace_make();
@@ -62,6 +65,9 @@ struct world *world_open(void)
 	world->skel = lb_bpf__open();
 	must(world->skel);
 	world->skel->rodata->config_hash_seed = WORLD_SEED;
+	maps_jiffies(&jiffy_ns, &start);
+	world->skel->rodata->config_jiffy_ns = jiffy_ns;
+	world->skel->rodata->config_jiffies_start = start;
 	inet_pton(AF_INET, "10.0.0.1", (void *)&world->skel->rodata->config_node_address4);
 	inet_pton(AF_INET6, "fd00::1", (void *)world->skel->rodata->config_node_address6);
 	bpf_object__for_each_map(map, world->skel->obj)
@@ -131,6 +137,17 @@ void world_frontend_delete(struct world *world, const char *addr, uint16_t port,
 		must(inet_pton(AF_INET, addr, &key.addr) == 1);
 		must(!bpf_map_delete_elem(bpf_map__fd(world->skel->maps.frontends4), &key));
 	}
+}
+
+void world_cache_clear(struct world *world)
+{
+	struct bpf_map *maps[] = {world->skel->maps.flow_cache4, world->skel->maps.flow_cache6};
+	char zero[libbpf_num_possible_cpus() * 64];
+
+	memset(zero, 0, sizeof(zero));
+	for (int i = 0; i < 2; i++)
+		for (uint32_t slot = 0; slot < bpf_map__max_entries(maps[i]); slot++)
+			must(!bpf_map_update_elem(bpf_map__fd(maps[i]), &slot, zero, BPF_EXIST));
 }
 
 void world_backend_set(struct world *world, uint32_t id, const struct lb_backend *backend)

@@ -69,6 +69,9 @@ enum world_program {
 int world_run(struct world *world, enum world_program program, const struct frame *in,
 	      struct frame *out);
 
+/* Let the programs forget the flows they have seen in this tick. */
+void world_cache_clear(struct world *world);
+
 /* What is sent on is counted by its backend alone: the sum over all. */
 uint64_t world_count(struct world *world, enum lb_reason reason);
 struct lb_traffic world_backend_count(struct world *world, uint32_t id);

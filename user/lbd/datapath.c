@@ -85,7 +85,7 @@ static bool map_is_private(const struct bpf_map *map)
 	const char *name = bpf_map__name(map);
 
 	return (bpf_map__is_internal(map) && strncmp(name, MAP_SECTION, strlen(MAP_SECTION))) ||
-	       strstr(name, "_scratch");
+	       strstr(name, "_scratch") || strstr(name, "_cache");
 }
 
 static const char *map_pin_name(const struct bpf_map *map)
@@ -198,6 +198,16 @@ static int maps_pin(const char *dir, struct lb_bpf *skel, struct error *error)
 	return 0;
 }
 
+static void set_clock(struct lb_bpf *skel)
+{
+	uint32_t jiffy_ns;
+	uint64_t start;
+
+	maps_jiffies(&jiffy_ns, &start);
+	skel->rodata->config_jiffy_ns = jiffy_ns;
+	skel->rodata->config_jiffies_start = start;
+}
+
 /* The first address of each family. */
 static void set_node_addresses(const struct datapath_config *config, struct lb_bpf *skel)
 {
@@ -236,6 +246,7 @@ int datapath_open(const struct datapath_config *config, struct datapath **ret, s
 		goto out;
 	}
 	datapath->skel->rodata->config_hash_seed = config->hash_seed;
+	set_clock(datapath->skel);
 	set_node_addresses(config, datapath->skel);
 	if (config->snat_port_first) {
 		datapath->skel->rodata->config_snat_port_first = config->snat_port_first;

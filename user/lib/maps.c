@@ -228,3 +228,14 @@ uint64_t maps_now_ticks(void)
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	return ((uint64_t)now.tv_sec * 1000000000 + now.tv_nsec) >> LB_TICK_SHIFT;
 }
+
+void maps_jiffies(uint32_t *ret_jiffy_ns, uint64_t *ret_start)
+{
+	struct timespec tick = {0};
+
+	/* The coarse clock's resolution is just that. */
+	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+	*ret_jiffy_ns = tick.tv_nsec ? tick.tv_nsec : 4000000;
+	/* It begins five minutes before it wraps at 32 bits (linux/jiffies.h). */
+	*ret_start = (uint32_t) - (300 * (1000000000 / *ret_jiffy_ns));
+}

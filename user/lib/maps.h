@@ -89,4 +89,8 @@ void maps_quiesce(void);
 /* The clock of lb.h: ticks since boot. */
 uint64_t maps_now_ticks(void);
 
+/* The kernel's clock of ticks that the programs read, which follows
+ * CLOCK_MONOTONIC: the length of a tick in ns, and the count it began with. */
+void maps_jiffies(uint32_t *ret_jiffy_ns, uint64_t *ret_start);
+
 #endif
