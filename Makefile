@@ -121,8 +121,18 @@ $B/bench/%.skel.h: bench/%.bpf.c $(wildcard bench/*.h) vmlinux.h include/lb.h in
 $B/bench/%: bench/%.c $B/bench/%.skel.h $B/tests/packet/world.o $B/tests/packet/frame.o $B/libguideway.a
 	$(call say,LD,$@)$(CC) $(CPPFLAGS) -I$B/bench $(CFLAGS) $< $(filter %.o %.a,$^) -lbpf -o $@
 
-bench-packet: $B/bench/packet ## nanoseconds per packet, beside a bare program
-	@$<
+# The same with the datapath that counts in the datapath's place.
+$B/bench/counting/lb.skel.h: bench/lookups.bpf.c $(wildcard bpf/*.[ch]) vmlinux.h include/lb.h include/hash.h
+	@mkdir -p $(@D)
+	$(call say,BPF,$@)$(CLANG) $(BPFFLAGS) -c $< -o $(@D)/lb.bpf.o && \
+	  $(BPFTOOL) gen skeleton $(@D)/lb.bpf.o name lb_bpf >$@
+
+$B/bench/packet_lookups: bench/packet.c $B/bench/packet.skel.h $B/bench/counting/lb.skel.h tests/packet/world.c $B/tests/packet/frame.o $B/libguideway.a
+	$(call say,LD,$@)$(CC) -I$B/bench/counting $(CPPFLAGS) -I$B/bench $(CFLAGS) $< tests/packet/world.c $(filter %.o %.a,$^) -lbpf -o $@
+
+bench-packet: $B/bench/packet $B/bench/packet_lookups ## nanoseconds and look-ups per packet, beside a bare program
+	@$B/bench/packet $(ROW)
+	@$B/bench/packet_lookups $(ROW)
 
 bench-layout: $B/bench/flow_layout ## the two layouts of the flow tables, side by side
 	@$<

@@ -40,9 +40,16 @@ static __always_inline void number(const struct packet_template *t, void *data)
 	__be32 source = bpf_htonl(0x0a400000 + (n >> 12));
 	__be16 port = bpf_htons(1024 + (n & 4095));
 
-	if (t->v6) {
-		*(__be32 *)(data + 34) = source; /* the address's last word */
+	/* The last word of the source's address, or of the destination's. */
+	if (t->v6 && t->replies) {
+		*(__be32 *)(data + 50) = source;
+		*(__be16 *)(data + 56) = port;
+	} else if (t->v6) {
+		*(__be32 *)(data + 34) = source;
 		*(__be16 *)(data + 54) = port;
+	} else if (t->replies) {
+		*(__be32 *)(data + 30) = source;
+		*(__be16 *)(data + 36) = port;
 	} else {
 		*(__be32 *)(data + 26) = source;
 		*(__be16 *)(data + 34) = port;

@@ -10,7 +10,8 @@ struct packet_template {
 	__u8 bytes[PACKET_HEADER_BYTES];
 	__u32 length; /* of the frame */
 	__u32 v6;
-	__u32 flows; /* a power of two: one after another; 0 = the bytes as they are */
+	__u32 flows;   /* a power of two: one after another; 0 = the bytes as they are */
+	__u32 replies; /* the client is the packet's destination */
 };
 
 #endif

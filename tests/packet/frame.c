@@ -202,3 +202,91 @@ void frame_build(struct frame *frame, const struct frame_spec *spec)
 		break;
 	}
 }
+
+void frame_cut(const struct frame *whole, size_t from, size_t bytes, bool more, uint16_t id,
+	       struct frame *ret)
+{
+	bool v6 = frame_is_ipv6(whole);
+	size_t ip_bytes = v6 ? 40 : 20, at = FRAME_ETH + ip_bytes, header = v6 ? 8 : 0;
+	uint16_t position = from | more;
+	uint8_t *ip = ret->bytes + FRAME_ETH;
+
+	*ret = *whole;
+	memcpy(ret->bytes + at + header, whole->bytes + at + from, bytes);
+	ret->length = at + header + bytes;
+	if (v6) {
+		uint8_t fragment[8] = {frame_protocol(whole),
+				       0,
+				       position >> 8,
+				       position,
+				       0,
+				       0,
+				       id >> 8,
+				       id & 0xff};
+
+		memcpy(ret->bytes + at, fragment, 8);
+		ip[4] = (header + bytes) >> 8;
+		ip[5] = header + bytes;
+		ip[6] = 44;
+	} else {
+		uint32_t sum = 0;
+
+		ip[2] = (20 + bytes) >> 8;
+		ip[3] = 20 + bytes;
+		ip[4] = id >> 8;
+		ip[5] = id & 0xff;
+		ip[6] = (from >> 11) | (more ? 0x20 : 0);
+		ip[7] = from / 8;
+		ip[10] = ip[11] = 0;
+		for (int i = 0; i < 20; i += 2)
+			sum += ip[i] << 8 | ip[i + 1];
+		sum = (sum & 0xffff) + (sum >> 16);
+		sum = ~((sum & 0xffff) + (sum >> 16));
+		ip[10] = sum >> 8;
+		ip[11] = sum;
+	}
+}
+
+static uint16_t sum16(const uint8_t *bytes, size_t n, uint32_t sum)
+{
+	for (size_t i = 0; i < n; i++)
+		sum += i % 2 ? bytes[i] : bytes[i] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+void frame_icmp_error(struct frame *frame, const char *src, const char *dst, uint8_t type,
+		      uint8_t code, uint16_t mtu, uint8_t ttl, const struct frame *packet,
+		      size_t quoted)
+{
+	bool v6 = strchr(src, ':');
+	size_t ip_bytes = v6 ? 40 : 20;
+	uint8_t *icmp = frame->bytes + FRAME_ETH + ip_bytes;
+	uint16_t check;
+
+	if (quoted > packet->length - FRAME_ETH)
+		quoted = packet->length - FRAME_ETH;
+	/* An ICMP packet of the right length; frame.c makes the IP header. */
+	frame_build(frame, &(struct frame_spec){.src = src,
+						.dst = dst,
+						.ttl = ttl,
+						.protocol = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
+						.payload_bytes = quoted});
+	memset(icmp, 0, 8);
+	icmp[0] = type;
+	icmp[1] = code;
+	icmp[6] = mtu >> 8;
+	icmp[7] = mtu;
+	memcpy(icmp + 8, packet->bytes + FRAME_ETH, quoted);
+	if (v6) {
+		uint8_t tail[4] = {(8 + quoted) >> 8, 8 + quoted, 0, IPPROTO_ICMPV6};
+
+		check = ~sum16(icmp, 8 + quoted,
+			       sum16(frame->bytes + FRAME_ETH + 8, 32, sum16(tail, 4, 0)));
+	} else {
+		check = ~sum16(icmp, 8 + quoted, 0);
+	}
+	icmp[2] = check >> 8;
+	icmp[3] = check;
+}

@@ -63,6 +63,16 @@ uint16_t frame_pseudo(const struct frame *frame);
 bool frame_ip_verifies(const struct frame *frame);
 bool frame_l4_verifies(const struct frame *frame);
 
+/* `bytes` bytes from byte `from` on (a multiple of 8) of what a whole packet's
+ * IP header is followed by, as a fragment.  IPv6 gets a fragment header. */
+void frame_cut(const struct frame *whole, size_t from, size_t bytes, bool more, uint16_t id,
+	       struct frame *ret);
+
+/* An ICMP error from src to dst that quotes the first `quoted` bytes of a packet. */
+void frame_icmp_error(struct frame *frame, const char *src, const char *dst, uint8_t type,
+		      uint8_t code, uint16_t mtu, uint8_t ttl, const struct frame *packet,
+		      size_t quoted);
+
 /* Compute and write both checksums of a frame whose fields were changed. */
 void frame_finish(struct frame *frame);
 

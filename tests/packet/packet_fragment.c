@@ -12,46 +12,10 @@
 #define LATER_BYTES 50
 #define ID 0x7788
 
-/*
- * Cut a whole UDP packet into its first FIRST_BYTES and the rest.  IPv4 has the
- * offset in its header; IPv6 gets a fragment header.
- */
 static void cut(const struct frame *whole, bool later, struct frame *ret)
 {
-	bool v6 = frame_is_ipv6(whole);
-	size_t ip_bytes = v6 ? 40 : 20, at = FRAME_ETH + ip_bytes, header = v6 ? 8 : 0;
-	size_t bytes = later ? LATER_BYTES : FIRST_BYTES;
-	uint16_t position = (later ? FIRST_BYTES : 0) | !later;
-	uint8_t *ip = ret->bytes + FRAME_ETH;
-
-	*ret = *whole;
-	memcpy(ret->bytes + at + header, whole->bytes + at + (later ? FIRST_BYTES : 0), bytes);
-	ret->length = at + header + bytes;
-	if (v6) {
-		uint8_t fragment[8] = {IPPROTO_UDP, 0, position >> 8, position,
-				       0,	    0, ID >> 8,	      ID & 0xff};
-
-		memcpy(ret->bytes + at, fragment, 8);
-		ip[4] = (header + bytes) >> 8;
-		ip[5] = header + bytes;
-		ip[6] = 44;
-	} else {
-		uint32_t sum = 0;
-
-		ip[2] = (20 + bytes) >> 8;
-		ip[3] = 20 + bytes;
-		ip[4] = ID >> 8;
-		ip[5] = ID & 0xff;
-		ip[6] = later ? 0 : 0x20;
-		ip[7] = later ? FIRST_BYTES / 8 : 0;
-		ip[10] = ip[11] = 0;
-		for (int i = 0; i < 20; i += 2)
-			sum += ip[i] << 8 | ip[i + 1];
-		sum = (sum & 0xffff) + (sum >> 16);
-		sum = ~((sum & 0xffff) + (sum >> 16));
-		ip[10] = sum >> 8;
-		ip[11] = sum;
-	}
+	frame_cut(whole, later ? FIRST_BYTES : 0, later ? LATER_BYTES : FIRST_BYTES, !later, ID,
+		  ret);
 }
 
 static void assert_same(const struct frame *out, const struct frame *expected, const char *what)

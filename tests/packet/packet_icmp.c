@@ -9,51 +9,6 @@
 
 #include "world.h"
 
-static uint16_t sum16(const uint8_t *bytes, size_t n, uint32_t sum)
-{
-	for (size_t i = 0; i < n; i++)
-		sum += i % 2 ? bytes[i] : bytes[i] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
-}
-
-/* An error from src to dst that quotes the first `quoted` bytes of a packet. */
-static void error_build(struct frame *frame, const char *src, const char *dst, uint8_t type,
-			uint8_t code, uint16_t mtu, uint8_t ttl, const struct frame *packet,
-			size_t quoted)
-{
-	bool v6 = strchr(src, ':');
-	size_t ip_bytes = v6 ? 40 : 20;
-	uint8_t *icmp = frame->bytes + FRAME_ETH + ip_bytes;
-	uint16_t check;
-
-	if (quoted > packet->length - FRAME_ETH)
-		quoted = packet->length - FRAME_ETH;
-	/* An ICMP packet of the right length; frame.c makes the IP header. */
-	frame_build(frame, &(struct frame_spec){.src = src,
-						.dst = dst,
-						.ttl = ttl,
-						.protocol = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
-						.payload_bytes = quoted});
-	memset(icmp, 0, 8);
-	icmp[0] = type;
-	icmp[1] = code;
-	icmp[6] = mtu >> 8;
-	icmp[7] = mtu;
-	memcpy(icmp + 8, packet->bytes + FRAME_ETH, quoted);
-	if (v6) {
-		uint8_t tail[4] = {(8 + quoted) >> 8, 8 + quoted, 0, IPPROTO_ICMPV6};
-
-		check = ~sum16(icmp, 8 + quoted,
-			       sum16(frame->bytes + FRAME_ETH + 8, 32, sum16(tail, 4, 0)));
-	} else {
-		check = ~sum16(icmp, 8 + quoted, 0);
-	}
-	icmp[2] = check >> 8;
-	icmp[3] = check;
-}
-
 struct ends {
 	const char *client, *frontend, *backend, *router, *node;
 };
@@ -110,10 +65,10 @@ static void errors_about_answers_reach_the_backend(void **state)
 								.protocol = protocol,
 								.payload_bytes = 1200});
 			for (int i = 0; i < 4; i++) {
-				error_build(&in, e->router, e->frontend, v6 ? 2 : 3, v6 ? 0 : 4,
-					    1400, 64, &seen, quotes[v6][i]);
-				error_build(&expected, e->router, e->backend, v6 ? 2 : 3,
-					    v6 ? 0 : 4, 1400, 63, &sent, quotes[v6][i]);
+				frame_icmp_error(&in, e->router, e->frontend, v6 ? 2 : 3,
+						 v6 ? 0 : 4, 1400, 64, &seen, quotes[v6][i]);
+				frame_icmp_error(&expected, e->router, e->backend, v6 ? 2 : 3,
+						 v6 ? 0 : 4, 1400, 63, &sent, quotes[v6][i]);
 				/* XDP leaves ICMP to TC. */
 				assert_int_equal(world_run(world, WORLD_XDP, &in, &out),
 						 WORLD_XDP_PASS);
@@ -159,10 +114,12 @@ static void errors_about_requests_reach_the_client(void **state)
 								.protocol = IPPROTO_UDP,
 								.payload_bytes = 700});
 			for (int i = 0; i < 4; i++) {
-				error_build(&in, router ? e->router : e->backend, e->client,
-					    v6 ? 1 : 3, v6 ? 4 : 3, 0, 64, &seen, quotes[v6][i]);
-				error_build(&expected, router ? e->router : e->frontend, e->client,
-					    v6 ? 1 : 3, v6 ? 4 : 3, 0, 63, &sent, quotes[v6][i]);
+				frame_icmp_error(&in, router ? e->router : e->backend, e->client,
+						 v6 ? 1 : 3, v6 ? 4 : 3, 0, 64, &seen,
+						 quotes[v6][i]);
+				frame_icmp_error(&expected, router ? e->router : e->frontend,
+						 e->client, v6 ? 1 : 3, v6 ? 4 : 3, 0, 63, &sent,
+						 quotes[v6][i]);
 				assert_int_equal(world_run(world, WORLD_TC_POD, &in, &out),
 						 WORLD_TC_REDIRECT);
 				assert_same(&out, &expected, "port unreachable");
@@ -196,9 +153,10 @@ static void errors_about_hairpin_flows_reach_the_pod(void **state)
 							.ttl = 63,
 							.protocol = IPPROTO_UDP,
 							.payload_bytes = 70});
-		error_build(&in, e->backend, e->node, v6 ? 1 : 3, v6 ? 4 : 3, 0, 64, &seen, 1000);
-		error_build(&expected, e->frontend, e->backend, v6 ? 1 : 3, v6 ? 4 : 3, 0, 63,
-			    &sent, 1000);
+		frame_icmp_error(&in, e->backend, e->node, v6 ? 1 : 3, v6 ? 4 : 3, 0, 64, &seen,
+				 1000);
+		frame_icmp_error(&expected, e->frontend, e->backend, v6 ? 1 : 3, v6 ? 4 : 3, 0, 63,
+				 &sent, 1000);
 		assert_int_equal(world_run(world, WORLD_TC_POD, &in, &out), WORLD_TC_REDIRECT);
 		assert_same(&out, &expected, "port unreachable");
 		world_close(world);
@@ -223,13 +181,13 @@ static void what_is_no_error_about_a_flow_passes_untouched(void **state)
 
 			/* Echo, an error about an unknown flow, quotes cut short at
 			 * every byte. */
-			error_build(&in, e->router, e->frontend, v6 ? 128 : 8, 0, 0, 64, &packet,
-				    100);
+			frame_icmp_error(&in, e->router, e->frontend, v6 ? 128 : 8, 0, 0, 64,
+					 &packet, 100);
 			assert_int_equal(world_run(world, program, &in, &out), WORLD_TC_NEXT);
 			assert_memory_equal(out.bytes, in.bytes, in.length);
 			for (size_t quoted = 0; quoted <= 60; quoted++) {
-				error_build(&in, e->router, e->frontend, v6 ? 1 : 3, 1, 0, 64,
-					    &packet, quoted);
+				frame_icmp_error(&in, e->router, e->frontend, v6 ? 1 : 3, 1, 0, 64,
+						 &packet, quoted);
 				assert_int_equal(world_run(world, program, &in, &out),
 						 WORLD_TC_NEXT);
 				assert_memory_equal(out.bytes, in.bytes, in.length);

@@ -17,6 +17,7 @@
 #include "world.h"
 
 uint32_t world_flows = 65536;
+uint32_t world_reject_rate = 1000;
 const uint8_t world_device_mac[6] = {0x02, 0, 0, 0, 0x01, 0x01};
 
 #define must(condition) \
@@ -67,6 +68,7 @@ struct world *world_open(void)
 	world->skel->rodata->config_hash_seed = WORLD_SEED;
 	maps_jiffies(&jiffy_ns, &start);
 	world->skel->rodata->config_jiffy_ns = jiffy_ns;
+	world->skel->rodata->config_reject_rate = world_reject_rate;
 	world->skel->rodata->config_jiffies_start = start;
 	inet_pton(AF_INET, "10.0.0.1", (void *)&world->skel->rodata->config_node_address4);
 	inet_pton(AF_INET6, "fd00::1", (void *)world->skel->rodata->config_node_address6);

@@ -30,6 +30,8 @@ struct world {
 
 /* Entries of the maps: of flow tables, for world_open() to come, and of others. */
 extern uint32_t world_flows;
+/* Refusals answered in a second, for world_open() to come. */
+extern uint32_t world_reject_rate;
 #define WORLD_ENTRIES 4096
 
 /* Fresh maps each time; the namespace is made once per process. */
