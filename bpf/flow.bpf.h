@@ -62,6 +62,7 @@ struct flow_target {
 	struct lb_backend *backend;
 	__u32 id;	  /* the backend's */
 	__be16 snat_port; /* as in lb_flow */
+	__u8 flags;	  /* as in lb_flow */
 };
 
 /* Word by word: a copy by memcpy would lose volatile, and clang would take the
@@ -249,7 +250,8 @@ static __always_inline enum lb_reason flow_hit(const struct packet *p, const str
 	if (!flow_backend_lives(backend, word))
 		return flow_may_repick(p) ? FLOW_NONE : LB_REASON_BACKEND_GONE;
 
-	*ret = (struct flow_target){backend, LB_FLOW_BACKEND_ID(word), flow->snat_port};
+	*ret = (struct flow_target){backend, LB_FLOW_BACKEND_ID(word), flow->snat_port,
+				    flow->flags};
 	return 0;
 }
 

@@ -48,6 +48,7 @@ static __always_inline void flow_make_reply(const struct packet *p,
 	__builtin_memset(ret, 0, sizeof(*ret));
 	ret->backend = target->id;
 	ret->seen_ticks = now;
+	ret->flags = target->flags & LB_FLOW_F_STACK ? LB_REPLY_F_STACK : 0;
 	if (v6) {
 		__builtin_memcpy(ret->frontend, p->tuple.v6.dst, sizeof(ret->frontend));
 		__builtin_memcpy(ret->client, p->tuple.v6.src, sizeof(ret->client));
@@ -93,10 +94,13 @@ flow_store_reply(const struct packet *p, const struct flow_target *target, __u32
  * alone: then the flow's next packet puts its entry back.  Asked for every few
  * seconds, which also tells the table that the entry is in use.
  */
-__noinline int flow_heal(const struct packet *p, __u32 backend_id, __u16 snat_port, bool v6)
+__noinline int flow_heal(const struct packet *p, __u32 backend_id, __u16 snat_port, __u32 flags,
+			 bool v6)
 {
-	struct flow_target target = {
-		.backend = backend_find(backend_id), .id = backend_id, .snat_port = snat_port};
+	struct flow_target target = {.backend = backend_find(backend_id),
+				     .id = backend_id,
+				     .snat_port = snat_port,
+				     .flags = flags};
 	struct lb_reply *reply;
 	union tuple key;
 	__u32 zero = 0;
@@ -180,11 +184,24 @@ static __always_inline bool flow_is_martian(const struct packet *p, bool v6)
 	       (!(src[0] | src[1] | src[2]) && bpf_ntohl(src[3]) <= 1);
 }
 
+/* Which way does a new flow take, for good?  LB_FLOW_F_STACK or 0. */
+static __always_inline __u8 flow_choose_path(const struct packet *p,
+					     const struct flow_target *target)
+{
+	/* A source of ours that comes in from outside would be a martian. */
+	if (target->snat_port)
+		return 0;
+	if (target->backend->flags & LB_BACKEND_F_STACK || (p->from_pod && settings.stack_clients))
+		return LB_FLOW_F_STACK;
+	return 0;
+}
+
 /* The backend of a flow in the small tables. */
 struct flow_found {
 	__u32 id;
 	__be16 snat_port; /* as in lb_flow */
-	__u16 attempt;	  /* of the pick */
+	__u8 flags;	  /* likewise; the attempt is the pick's */
+	__u8 pad;
 };
 
 /*
@@ -213,8 +230,7 @@ __noinline int flow_begin(struct packet *p, struct flow_found *found, bool v6)
 	if (p->protocol == IPPROTO_TCP && !flow_is_syn(p))
 		flow.state = LB_FLOW_ESTABLISHED;
 	flow_hash(p, v6);
-	flow.attempt = found->attempt;
-	reason = pick_backend(frontend.service, p->hash, flow.attempt, &target.id);
+	reason = pick_backend(frontend.service, p->hash, LB_FLOW_ATTEMPT(found->flags), &target.id);
 	if (reason)
 		return reason;
 	target.backend = backend_find(target.id);
@@ -227,6 +243,7 @@ __noinline int flow_begin(struct packet *p, struct flow_found *found, bool v6)
 		if (i && !flow_node_address_known(v6))
 			break;
 		target.snat_port = i ? flow_snat_candidate(p, i) : 0;
+		target.flags = flow_choose_path(p, &target);
 		reason = flow_store_reply(p, &target, now, v6);
 		if (reason != LB_REASON_NO_SNAT_PORT)
 			break;
@@ -237,11 +254,15 @@ __noinline int flow_begin(struct packet *p, struct flow_found *found, bool v6)
 	flow.backend =
 		LB_FLOW_BACKEND(target.id, target.backend->generation, flow_tag(&p->tuple, v6));
 	flow.snat_port = target.snat_port;
+	flow.flags = LB_FLOW_ATTEMPT(found->flags) | target.flags;
+	if (target.flags & LB_FLOW_F_STACK && !settings.stack_used)
+		settings.stack_used = 1;
 	if (flow_store_new(&p->tuple, &flow, v6))
 		return LB_REASON_FLOW_NOT_STORED;
 	count_connection(target.id);
 	found->id = target.id;
 	found->snat_port = target.snat_port;
+	found->flags = flow.flags;
 	return 0;
 }
 
@@ -267,7 +288,7 @@ __noinline int flow_promote(const struct packet *p, const struct lb_flow *flow, 
 	old = reply_find_new(&key, v6);
 	if (!old || old->state == LB_FLOW_NEW)
 		return 0;
-	if (old->syn_ack
+	if (old->flags & LB_REPLY_F_SYN_ACK
 		    ? !(p->tcp_flags & TCP_FLAG_ACK) || (__s32)(p->tcp_ack - old->syn_ack_next) < 0
 		    : old->state == LB_FLOW_CLOSING)
 		return 0;
@@ -299,7 +320,7 @@ static __always_inline bool flow_is_unanswered(const struct packet *p, const str
 
 /*
  * Is it in the small tables?  Returns FLOW_NONE where a flow has to begin,
- * which is found->attempt's.  hidden: the big tables have an entry without a
+ * which is the attempt of found->flags.  hidden: the big tables have an entry without a
  * say, which would hide the one found here.
  */
 __noinline int flow_find_young(const struct packet *p, struct flow_found *found, bool hidden,
@@ -319,11 +340,12 @@ __noinline int flow_find_young(const struct packet *p, struct flow_found *found,
 	if (reason)
 		return reason;
 	if (flow_is_unanswered(p, flow, now, v6)) {
-		found->attempt = flow->attempt + 1;
+		found->flags = LB_FLOW_ATTEMPT(flow->flags + 1);
 		return FLOW_NONE;
 	}
 	found->id = target.id;
 	found->snat_port = target.snat_port;
+	found->flags = target.flags;
 	if (hidden)
 		flow_delete(&p->tuple, v6);
 	/* The entry isn't ours any more once it has moved.  A SYN's own clock
@@ -348,7 +370,7 @@ static __always_inline enum lb_reason flow_resolve_by_tables(struct packet *p, _
 		reason = flow_hit(p, flow, now, ret, v6);
 		if (!reason) {
 			if ((flow->seen_ticks ^ now) & -FLOW_HEAL_TICKS)
-				flow_heal(p, ret->id, ret->snat_port, v6);
+				flow_heal(p, ret->id, ret->snat_port, ret->flags, v6);
 			flow_touch(p, flow, now);
 			if (flow->state == LB_FLOW_CLOSING)
 				flow_demote(p, flow, ret->id, v6);
@@ -369,7 +391,7 @@ static __always_inline enum lb_reason flow_resolve_by_tables(struct packet *p, _
 	}
 	if (reason)
 		return reason;
-	*ret = (struct flow_target){backend_find(found.id), found.id, found.snat_port};
+	*ret = (struct flow_target){backend_find(found.id), found.id, found.snat_port, found.flags};
 	return ret->backend ? 0 : LB_REASON_FLOW_NOT_STORED;
 }
 

@@ -40,7 +40,8 @@ __noinline int forward_find_route(struct __sk_buff *skb, struct forward_route *r
 	}
 	switch (bpf_fib_lookup(skb, &fib, sizeof(fib), 0)) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
-	case BPF_FIB_LKUP_RET_NO_NEIGH: /* found out by bpf_redirect_neigh */
+	case BPF_FIB_LKUP_RET_FRAG_NEEDED: /* this packet, not the way */
+	case BPF_FIB_LKUP_RET_NO_NEIGH:	   /* found out by bpf_redirect_neigh */
 		break;
 	default: /* unreachable, our own address, or forwarding is switched off */
 		return LB_REASON_NO_ROUTE;

@@ -11,6 +11,13 @@
 #ifndef ICMP_BPF_H
 #define ICMP_BPF_H
 
+/* Where an error was seen. */
+enum icmp_mouth {
+	ICMP_FROM_CLIENT, /* ingress of the uplink */
+	ICMP_FROM_POD,	  /* ingress of a pod's device */
+	ICMP_LEAVING,	  /* egress of either: of a stack flow, or the kernel's own */
+};
+
 #define ICMP_HEADER_BYTES 8
 #define ICMP_CHECK_OFFSET 2
 
@@ -42,7 +49,7 @@ struct icmp_error {
 	__u32 icmp_at, quote_at, ports_at; /* from the frame's start */
 	__u32 bytes;			   /* of the whole frame */
 	__u16 outer_check, quote_check;	   /* of the IPv4 headers */
-	__u8 ttl;
+	__u8 ttl, hops;			   /* what it falls by: 0 where the stack does that */
 };
 
 /* Too large for the stack.  Programs of one CPU don't interrupt each other
@@ -186,7 +193,7 @@ __noinline int icmp_rewrite(struct __sk_buff *skb, struct icmp_error *e, bool v6
 	/* The outer header; ICMPv6 has it in its checksum. */
 	diff = bpf_csum_diff(e->outer, 32, e->outer_wanted, 32, 0);
 	if (v6) {
-		struct rewrite_ip6 ip = {.hop_limit = e->ttl - 1};
+		struct rewrite_ip6 ip = {.hop_limit = e->ttl - e->hops};
 
 		__builtin_memcpy(ip.addresses, e->outer_wanted, sizeof(ip.addresses));
 		if (bpf_l4_csum_replace(skb, e->icmp_at + ICMP_CHECK_OFFSET, 0, diff,
@@ -197,7 +204,7 @@ __noinline int icmp_rewrite(struct __sk_buff *skb, struct icmp_error *e, bool v6
 			return LB_REASON_REWRITE_FAILED;
 	} else {
 		struct rewrite_ip4 ip = {
-			.ttl = e->ttl - 1,
+			.ttl = e->ttl - e->hops,
 			.protocol = IPPROTO_ICMP,
 			.saddr = e->outer_wanted[0],
 			.daddr = e->outer_wanted[1],
@@ -206,7 +213,7 @@ __noinline int icmp_rewrite(struct __sk_buff *skb, struct icmp_error *e, bool v6
 		ip.check = checksum_update(e->outer_check,
 					   checksum_delta32(e->outer[0], ip.saddr) +
 						   checksum_delta32(e->outer[1], ip.daddr) +
-						   checksum_delta16(bpf_htons(0x0100), 0));
+						   checksum_delta16(bpf_htons(e->hops << 8), 0));
 		if (bpf_skb_store_bytes(skb, sizeof(struct ethhdr) + offsetof(struct iphdr, ttl),
 					&ip, sizeof(ip), 0))
 			return LB_REASON_REWRITE_FAILED;
@@ -216,7 +223,7 @@ __noinline int icmp_rewrite(struct __sk_buff *skb, struct icmp_error *e, bool v6
 
 /* An error about an answer that a client has got: to the backend that sent it. */
 static __always_inline enum lb_reason icmp_to_backend(struct icmp_error *e, __u32 *ret_backend,
-						      const bool v6)
+						      bool *ret_stack, const bool v6)
 {
 	struct lb_backend *backend;
 	struct lb_flow *flow;
@@ -233,11 +240,13 @@ static __always_inline enum lb_reason icmp_to_backend(struct icmp_error *e, __u3
 	flow_target_tuple(&e->flow, backend, flow->snat_port, &e->target, v6);
 	icmp_reverse(&e->target, &e->wanted, v6);
 	*ret_backend = id;
+	*ret_stack = flow->flags & LB_FLOW_F_STACK;
 	return 0;
 }
 
 /* An error about a client's packet: to that client. */
-static __always_inline enum lb_reason icmp_to_client(struct icmp_error *e, const bool v6)
+static __always_inline enum lb_reason icmp_to_client(struct icmp_error *e, bool *ret_stack,
+						     const bool v6)
 {
 	struct lb_reply *reply;
 
@@ -247,16 +256,20 @@ static __always_inline enum lb_reason icmp_to_client(struct icmp_error *e, const
 		return LB_REASON_NOT_TCP_UDP;
 	reply_target_tuple(&e->flow, reply, &e->target, v6);
 	icmp_reverse(&e->target, &e->wanted, v6);
+	*ret_stack = reply->flags & LB_REPLY_F_STACK;
 	return 0;
 }
 
 /*
- * Translate an error that came in by the uplink (from_pod = false) or from a
- * pod, and send it on.  Returns LB_REASON_ICMP_TRANSLATED or why not; not one
- * byte is changed where it returns LB_REASON_NOT_TCP_UDP.
+ * Translate an error and send it on; one about a stack flow only where the
+ * flow's own packets are translated, and then p->stack says that the kernel
+ * sends it on.  Returns LB_REASON_ICMP_TRANSLATED or why not; not one byte is
+ * changed where it returns LB_REASON_NOT_TCP_UDP or LB_REASON_STACK.
  */
-__noinline int icmp_translate(struct __sk_buff *skb, const struct packet *p, bool from_pod, bool v6)
+__noinline int icmp_translate(struct __sk_buff *skb, struct packet *p, enum icmp_mouth mouth,
+			      bool v6)
 {
+	bool to_client = mouth != ICMP_FROM_CLIENT, stack = false;
 	struct lb_backend *backend = NULL;
 	struct lb_device *device = NULL;
 	enum lb_reason reason;
@@ -264,18 +277,24 @@ __noinline int icmp_translate(struct __sk_buff *skb, const struct packet *p, boo
 	__u32 id = 0;
 
 	e = bpf_map_lookup_elem(&icmp_scratch, &id);
-	if (!e || !p || p->ttl <= 1)
+	if (!e || !p || (p->ttl <= 1 && mouth != ICMP_LEAVING))
 		return LB_REASON_NOT_TCP_UDP;
 	__builtin_memset(e, 0, sizeof(*e));
 	reason = icmp_parse(skb, p, e, v6);
 	if (reason)
 		return reason;
-	reason = from_pod ? icmp_to_client(e, v6) : icmp_to_backend(e, &id, v6);
+	reason = to_client ? icmp_to_client(e, &stack, v6) : icmp_to_backend(e, &id, &stack, v6);
 	if (reason)
 		return reason;
+	if (mouth == ICMP_FROM_POD && stack)
+		return LB_REASON_STACK;
+	if (mouth == ICMP_LEAVING && !stack)
+		return LB_REASON_NOT_TCP_UDP;
+	e->hops = !stack;
+	p->stack = stack;
 
 	__builtin_memcpy(e->outer_wanted, e->outer, sizeof(e->outer_wanted));
-	if (from_pod) {
+	if (to_client) {
 		/* To the quoted packet's sender; from the frontend, if the
 		 * backend itself speaks, else from whoever it was. */
 		__be32 *dst = v6 ? e->outer_wanted + 4 : e->outer_wanted + 1;
@@ -293,25 +312,25 @@ __noinline int icmp_translate(struct __sk_buff *skb, const struct packet *p, boo
 			e->route.src[0] = e->outer_wanted[0];
 			e->route.dst[0] = *dst;
 		}
-		if (forward_find_route(skb, &e->route, v6))
+		if (!stack && forward_find_route(skb, &e->route, v6))
 			return LB_REASON_NO_ROUTE;
 	} else {
 		backend = backend_find(id);
 		if (backend)
 			device = forward_device(*(volatile __u64 *)&backend->next_hop);
-		if (!backend || !device)
+		if (!backend || (!device && !stack))
 			return LB_REASON_NO_ROUTE;
 		if (v6)
 			__builtin_memcpy(e->outer_wanted + 4, e->wanted.v6.src, 16);
 		else
 			e->outer_wanted[1] = e->wanted.v4.src;
-		e->route.ifindex = device->ifindex;
+		e->route.ifindex = device ? device->ifindex : 0;
 		e->route.family = v6 ? AF_INET6 : AF_INET;
 		__builtin_memcpy(e->route.neighbour, backend->addr, sizeof(e->route.neighbour));
 	}
 	reason = icmp_rewrite(skb, e, v6);
-	if (reason)
-		return reason;
+	if (reason || stack)
+		return reason ?: LB_REASON_ICMP_TRANSLATED;
 	return forward_neighbour(e->route.ifindex, e->route.family, e->route.neighbour) ==
 			       TC_ACT_REDIRECT
 		       ? LB_REASON_ICMP_TRANSLATED

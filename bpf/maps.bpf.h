@@ -25,6 +25,8 @@ struct {
  * bytes are read without a call then. */
 volatile __u8 frontend_filter[LB_FILTER_BYTES] SEC(".data.frontend_filter");
 
+volatile struct lb_settings settings SEC(".data.settings");
+
 /* Service id -> flags, and its name for people.  Not read on the packet path. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -25,6 +25,8 @@
 #define ICMP_CODE_PORT 3
 #define ICMPV6_TYPE_UNREACHABLE 1
 #define ICMPV6_CODE_PORT 4
+#define ICMP_CODE_FRAGMENTATION 4
+#define ICMPV6_TYPE_TOO_BIG 2
 #define REJECT_TOS 0xc0 /* internetwork control: RFC 1812, 4.3.2.5 */
 
 struct reject_tcp {
@@ -36,10 +38,10 @@ struct reject_tcp {
 	__be16 urgent;
 };
 
-struct reject_icmp {
+struct reject_icmp_header {
 	__u8 type, code;
 	__u16 check;
-	__be32 unused;
+	__be32 mtu; /* of too big alone */
 };
 
 /* Take one of this CPU's tokens. */
@@ -158,21 +160,32 @@ static __always_inline enum lb_reason reject_tcp(struct __sk_buff *skb, const st
 	return 0;
 }
 
-static __always_inline enum lb_reason reject_udp(struct __sk_buff *skb, const struct packet *p,
-						 const bool v6)
+/* Port unreachable, or, where mtu isn't 0, too big (RFC 1191, 4; RFC 4443, 3.2). */
+static __always_inline enum lb_reason reject_icmp(struct __sk_buff *skb, const struct packet *p,
+						  __u32 mtu, const bool v6)
 {
 	__u32 room = (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) + ICMP_UNREACHABLE_BYTES;
 	__u32 most = (v6 ? REJECT_MAX_BYTES6 : REJECT_MAX_BYTES4) - room;
 	__u32 quoted = p->bytes < most ? p->bytes : most;
-	__u32 check_at = p->l4_offset + CHECKSUM_UDP_OFFSET;
+	__u32 check_at = p->l4_offset +
+			 (p->protocol == IPPROTO_TCP ? CHECKSUM_TCP_OFFSET : CHECKSUM_UDP_OFFSET);
 	bool partial = reject_is_partial(skb, check_at);
-	struct reject_icmp icmp = {
+	struct reject_icmp_header icmp = {
 		.type = v6 ? ICMPV6_TYPE_UNREACHABLE : ICMP_TYPE_UNREACHABLE,
 		.code = v6 ? ICMPV6_CODE_PORT : ICMP_CODE_PORT,
+		.mtu = bpf_htonl(mtu),
 	};
-	__u64 sum = bpf_htons(icmp.type << 8 | icmp.code);
+	__u64 sum;
 	__u16 check = 0;
 	int quote_sum;
+
+	if (mtu && v6) {
+		icmp.type = ICMPV6_TYPE_TOO_BIG;
+		icmp.code = 0;
+	} else if (mtu) {
+		icmp.code = ICMP_CODE_FRAGMENTATION;
+	}
+	sum = (__u64)bpf_htons(icmp.type << 8 | icmp.code) + icmp.mtu;
 
 	if (v6) /* RFC 4443, 2.3 */
 		sum += reject_pseudo(p, ICMP_UNREACHABLE_BYTES + quoted, IPPROTO_ICMPV6, v6);
@@ -205,7 +218,8 @@ static __always_inline enum lb_reason reject_udp(struct __sk_buff *skb, const st
  * place in the counters.  Nothing answers a RST, or an address that has no way
  * back.
  */
-__noinline int reject_send(struct __sk_buff *skb, const struct packet *p, int reason, bool v6)
+__noinline int reject_send(struct __sk_buff *skb, const struct packet *p, int reason, __u32 mtu,
+			   bool v6)
 {
 	struct forward_route route = {};
 	enum lb_reason failed;
@@ -226,7 +240,10 @@ __noinline int reject_send(struct __sk_buff *skb, const struct packet *p, int re
 		return failed;
 	if (!reject_allowed())
 		return LB_REASON_REJECT_SILENT;
-	failed = p->protocol == IPPROTO_TCP ? reject_tcp(skb, p, v6) : reject_udp(skb, p, v6);
+	if (p->protocol == IPPROTO_TCP && !mtu)
+		failed = reject_tcp(skb, p, v6);
+	else
+		failed = reject_icmp(skb, p, mtu, v6);
 	if (failed)
 		return failed;
 	return forward_neighbour(route.ifindex, route.family, route.neighbour) == TC_ACT_REDIRECT

@@ -19,7 +19,7 @@ static __always_inline void reply_touch(const struct packet *p, struct lb_reply 
 	/* A SYN-ACK that is sent again says the same. */
 	if ((p->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == (TCP_FLAG_SYN | TCP_FLAG_ACK)) {
 		reply->syn_ack_next = p->tcp_seq + 1;
-		reply->syn_ack = 1;
+		reply->flags |= LB_REPLY_F_SYN_ACK;
 	}
 }
 

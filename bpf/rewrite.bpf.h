@@ -79,9 +79,10 @@ struct rewrite_ip6 {
 } __attribute__((packed));
 _Static_assert(sizeof(struct rewrite_ip6) == 33, "bytes 7 to 39 of an IPv6 header");
 
-/* struct headers is invalid afterwards. */
+/* struct headers is invalid afterwards.  hops: what TTL falls by, 0 where the
+ * stack does that. */
 static __always_inline enum lb_reason rewrite_skb(struct __sk_buff *skb, const struct packet *p,
-						  const union tuple *to, const bool v6)
+						  const union tuple *to, __u8 hops, const bool v6)
 {
 	__u32 bytes = v6 ? 32 : 8, l4 = p->l4_offset;
 	bool tcp = p->protocol == IPPROTO_TCP;
@@ -97,7 +98,7 @@ static __always_inline enum lb_reason rewrite_skb(struct __sk_buff *skb, const s
 	long err = 0;
 
 	if (v6) {
-		struct rewrite_ip6 ip = {.hop_limit = p->ttl - 1};
+		struct rewrite_ip6 ip = {.hop_limit = p->ttl - hops};
 
 		__builtin_memcpy(ip.addresses, to->v6.src, sizeof(ip.addresses));
 		/* The IPv6 flag (kernel 6.16, ead7f9b8de65) keeps the sum that a
@@ -114,7 +115,7 @@ static __always_inline enum lb_reason rewrite_skb(struct __sk_buff *skb, const s
 			return LB_REASON_REWRITE_FAILED;
 	} else {
 		struct rewrite_ip4 ip = {
-			.ttl = p->ttl - 1,
+			.ttl = p->ttl - hops,
 			.protocol = p->protocol,
 			.saddr = to->v4.src,
 			.daddr = to->v4.dst,
@@ -123,7 +124,7 @@ static __always_inline enum lb_reason rewrite_skb(struct __sk_buff *skb, const s
 		ip.check = checksum_update(p->ip_check,
 					   checksum_delta32(p->tuple.v4.src, ip.saddr) +
 						   checksum_delta32(p->tuple.v4.dst, ip.daddr) +
-						   checksum_delta16(bpf_htons(0x0100), 0));
+						   checksum_delta16(bpf_htons(hops << 8), 0));
 		if ((has_l4 &&
 		     bpf_l4_csum_replace(skb, check_at, 0, diff, BPF_F_PSEUDO_HDR | mangled)) ||
 		    bpf_skb_store_bytes(skb, sizeof(struct ethhdr) + offsetof(struct iphdr, ttl),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The TC mouths: ingress of the uplink (client to backend: all of it with
- * --hook tc, else what XDP left) and ingress of a pod's device (backend to
- * client, and the pod as a client).
+ * --hook tc, else what XDP left), ingress of a pod's device (backend to client,
+ * and the pod as a client), and egress of both (answers of stack flows).
  */
 #ifndef TC_BPF_H
 #define TC_BPF_H
@@ -11,6 +11,7 @@
  * TC_ACT_OK, which would end the chain. */
 #define TC_NEXT (-1)
 #define TC_PACKET_HOST 0 /* skb->pkt_type: for this machine */
+#define TC_ANY_MTU 1280	 /* that every link takes (RFC 8200, 5) */
 
 /* Make the headers readable, wherever they lie in the socket buffer. */
 static __always_inline void tc_pull_headers(struct __sk_buff *skb)
@@ -30,6 +31,23 @@ static __always_inline enum lb_reason tc_parse(struct __sk_buff *skb, struct pac
 			    v6);
 }
 
+/* A client's packet for the kernel to route: only its destination changes, so
+ * that the stack sees one connection between client and backend. */
+static __always_inline enum lb_reason tc_to_stack(struct __sk_buff *skb, const struct packet *p,
+						  const union tuple *to, __u32 backend,
+						  int *ret_action, const bool v6)
+{
+	enum lb_reason reason = rewrite_skb(skb, p, to, 0, v6);
+
+	if (reason)
+		return reason;
+	if (p->part == PACKET_FIRST)
+		fragment_store(p, v6);
+	count_in(backend, p->bytes);
+	*ret_action = TC_NEXT;
+	return LB_REASON_FORWARDED;
+}
+
 /* A client's packet. */
 static __always_inline enum lb_reason tc_forward(struct __sk_buff *skb, struct packet *p,
 						 int *ret_action, const bool v6)
@@ -44,14 +62,18 @@ static __always_inline enum lb_reason tc_forward(struct __sk_buff *skb, struct p
 		return reason;
 	reason = flow_resolve(p, &target, v6);
 	if (count_verdict(reason) == LB_VERDICT_REJECT)
-		return reject_send(skb, p, reason, v6);
+		return reject_send(skb, p, reason, 0, v6);
 	if (reason)
 		return reason;
+	flow_target_tuple(p, target.backend, target.snat_port, &to, v6);
+	if (target.flags & LB_FLOW_F_STACK)
+		return tc_to_stack(skb, p, &to, target.id, ret_action, v6);
 	device = forward_device(*(volatile __u64 *)&target.backend->next_hop);
 	if (!device)
 		return LB_REASON_NO_ROUTE;
-	flow_target_tuple(p, target.backend, target.snat_port, &to, v6);
-	reason = rewrite_skb(skb, p, &to, v6);
+	if (p->bytes > device->mtu && !skb->gso_size)
+		return reject_send(skb, p, LB_REASON_TOO_BIG, device->mtu, v6);
+	reason = rewrite_skb(skb, p, &to, 1, v6);
 	if (reason)
 		return reason;
 	if (p->part == PACKET_FIRST)
@@ -62,44 +84,79 @@ static __always_inline enum lb_reason tc_forward(struct __sk_buff *skb, struct p
 	return LB_REASON_FORWARDED;
 }
 
-/* A backend's answer. */
-static __always_inline enum lb_reason tc_undo(struct __sk_buff *skb, struct packet *p,
-					      int *ret_action, const bool v6)
+/* Let an answer come from the frontend. */
+static __always_inline enum lb_reason tc_untranslate(struct __sk_buff *skb, const struct packet *p,
+						     const struct lb_reply *reply, __u8 hops,
+						     const bool v6)
 {
 	struct lb_backend *backend;
-	struct lb_reply *reply;
 	enum lb_reason reason;
 	union tuple to;
 
-	reason = reply_resolve(p, &reply, v6);
-	if (reason)
-		return reason;
-	if (p->ttl <= 1)
-		return LB_REASON_TTL_EXPIRED;
-	reason = reply_route(skb, reply, v6);
-	if (reason)
-		return reason;
 	reply_target_tuple(p, reply, &to, v6);
-	reason = rewrite_skb(skb, p, &to, v6);
+	reason = rewrite_skb(skb, p, &to, hops, v6);
 	if (reason)
 		return reason;
 	if (p->part == PACKET_FIRST)
 		fragment_store(p, v6);
 	backend = backend_find(reply->backend);
 	count_out(backend && backend->state != LB_BACKEND_FREE ? reply->backend : 0, p->bytes);
+	return LB_REASON_REPLIED;
+}
+
+/* A backend's answer. */
+static __always_inline enum lb_reason tc_undo(struct __sk_buff *skb, struct packet *p,
+					      int *ret_action, const bool v6)
+{
+	struct lb_reply *reply;
+	enum lb_reason reason;
+	__u32 mtu = 0;
+
+	reason = reply_resolve(p, &reply, v6);
+	if (reason)
+		return reason;
+	if (reply->flags & LB_REPLY_F_STACK)
+		return LB_REASON_STACK;
+	if (p->ttl <= 1)
+		return LB_REASON_TTL_EXPIRED;
+	reason = reply_route(skb, reply, v6);
+	if (reason)
+		return reason;
+	if (p->bytes > TC_ANY_MTU && !skb->gso_size &&
+	    bpf_check_mtu(skb, reply->ifindex, &mtu, 0, 0) == BPF_MTU_CHK_RET_FRAG_NEEDED)
+		return reject_send(skb, p, LB_REASON_TOO_BIG, mtu, v6);
+	reason = tc_untranslate(skb, p, reply, 1, v6);
+	if (reason != LB_REASON_REPLIED)
+		return reason;
 	*ret_action = forward_neighbour(reply->ifindex, reply->neighbour_family, reply->neighbour);
 	return LB_REASON_REPLIED;
 }
 
+/* The answer of a stack flow, on its way out. */
+static __always_inline enum lb_reason tc_undo_leaving(struct __sk_buff *skb, struct packet *p,
+						      const bool v6)
+{
+	struct lb_reply *reply;
+	enum lb_reason reason = reply_resolve(p, &reply, v6);
+
+	if (reason)
+		return reason;
+	if (!(reply->flags & LB_REPLY_F_STACK))
+		return FLOW_NONE;
+	return tc_untranslate(skb, p, reply, 0, v6);
+}
+
 /* What parse refused with `reason` may be an error about a flow of ours. */
-static __always_inline enum lb_reason tc_icmp(struct __sk_buff *skb, const struct packet *p,
+static __always_inline enum lb_reason tc_icmp(struct __sk_buff *skb, struct packet *p,
 					      enum lb_reason reason, int *ret_action,
-					      const bool from_pod, const bool v6)
+					      enum icmp_mouth mouth, const bool v6)
 {
 	if (reason != LB_REASON_NOT_TCP_UDP || p->protocol != (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
 		return reason;
-	*ret_action = TC_ACT_REDIRECT; /* icmp_translate() says where to */
-	return icmp_translate(skb, p, from_pod, v6);
+	reason = icmp_translate(skb, p, mouth, v6);
+	/* Else icmp_translate() has said where to. */
+	*ret_action = p->stack ? TC_NEXT : TC_ACT_REDIRECT;
+	return reason;
 }
 
 static __always_inline enum lb_reason tc_from_client(struct __sk_buff *skb, struct packet *p,
@@ -110,7 +167,7 @@ static __always_inline enum lb_reason tc_from_client(struct __sk_buff *skb, stru
 	if (reason == LB_REASON_FRAGMENT)
 		reason = fragment_complete(p, v6);
 	if (reason)
-		return tc_icmp(skb, p, reason, ret_action, false, v6);
+		return tc_icmp(skb, p, reason, ret_action, ICMP_FROM_CLIENT, v6);
 	return tc_forward(skb, p, ret_action, v6);
 }
 
@@ -123,9 +180,23 @@ static __always_inline enum lb_reason tc_from_pod(struct __sk_buff *skb, struct 
 	if (reason == LB_REASON_FRAGMENT)
 		reason = fragment_complete(p, v6);
 	if (reason)
-		return tc_icmp(skb, p, reason, ret_action, true, v6);
+		return tc_icmp(skb, p, reason, ret_action, ICMP_FROM_POD, v6);
 	reason = tc_undo(skb, p, ret_action, v6);
+	p->from_pod = 1;
 	return reason == FLOW_NONE ? tc_forward(skb, p, ret_action, v6) : reason;
+}
+
+/* The kernel sends a packet out, to a client or to a pod that is one. */
+static __always_inline enum lb_reason tc_leaving(struct __sk_buff *skb, struct packet *p,
+						 int *ret_action, const bool v6)
+{
+	enum lb_reason reason = tc_parse(skb, p, v6);
+
+	if (reason == LB_REASON_FRAGMENT)
+		reason = fragment_complete(p, v6);
+	if (reason)
+		return tc_icmp(skb, p, reason, ret_action, ICMP_LEAVING, v6);
+	return tc_undo_leaving(skb, p, v6);
 }
 
 static __always_inline int tc_end(const struct __sk_buff *skb, enum lb_reason reason, int action)
@@ -180,6 +251,30 @@ int lb_tc_pod(struct __sk_buff *skb)
 	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
 		reason = tc_from_pod(skb, &p, &action, true);
 	return tc_end(skb, reason, action);
+}
+
+/*
+ * Egress of uplinks and pods' devices: the other half of the stack path.  What
+ * isn't an answer of a stack flow passes uncounted: most of it has been counted
+ * where it came in.
+ */
+SEC("tc")
+int lb_tc_egress(struct __sk_buff *skb)
+{
+	enum lb_reason reason = LB_REASON_NOT_IP;
+	int action = TC_NEXT;
+	struct packet p;
+
+	if (!settings.stack_used || skb->vlan_present)
+		return TC_NEXT;
+	tc_pull_headers(skb);
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		reason = tc_leaving(skb, &p, &action, false);
+	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		reason = tc_leaving(skb, &p, &action, true);
+	if (reason == FLOW_NONE || count_verdict(reason) == LB_VERDICT_PASS)
+		return TC_NEXT;
+	return tc_end(skb, reason, TC_NEXT);
 }
 
 #endif

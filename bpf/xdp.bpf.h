@@ -26,6 +26,8 @@ static __always_inline enum lb_reason xdp_steer(struct xdp_md *ctx, struct packe
 	if (reason)
 		return reason;
 
+	if (target.flags & LB_FLOW_F_STACK)
+		return LB_REASON_LEFT_TO_TC;
 	next_hop = *(volatile __u64 *)&target.backend->next_hop;
 	device = forward_device(next_hop);
 	/* Generic redirect refuses a packet longer than the target's MTU, and

@@ -146,6 +146,13 @@ enum lb_backend_state {
 #define LB_NEXT_HOP(device, mac48) ((__u64)(device) << 48 | (mac48))
 #define LB_NEXT_HOP_DEVICE(hop) ((__u32)((hop) >> 48))
 #define LB_NEXT_HOP_MAC(hop) ((hop)&0xffffffffffffULL)
+/* The address is this node's own: only the kernel's stack leads there. */
+#define LB_NEXT_HOP_STACK LB_NEXT_HOP(0xffff, 0)
+
+enum lb_backend_flag {
+	/* New flows go through the kernel's stack (LB_FLOW_F_STACK). */
+	LB_BACKEND_F_STACK = 1U << 0,
+};
 
 /*
  * Value of backends, by id.  A backend is one address:port of one service.
@@ -156,8 +163,8 @@ enum lb_backend_state {
 struct lb_backend {
 	__be32 addr[4]; /* IPv4: addr[0], the rest 0 */
 	__be16 port;
-	__u8 family; /* 4 or 6 */
-	__u8 pad;
+	__u8 family;	  /* 4 or 6 */
+	__u8 flags;	  /* LB_BACKEND_F_*, stored at once */
 	__u32 service;	  /* id of the service it belongs to */
 	__u32 state;	  /* enum lb_backend_state, stored at once */
 	__u16 generation; /* raised when the id is freed; flows remember it */
@@ -226,11 +233,20 @@ struct lb_flow {
 	__u64 backend;	  /* LB_FLOW_BACKEND() */
 	__u32 seen_ticks; /* last packet; written when it changes */
 	__u8 state;	  /* enum lb_flow_state */
-	__u8 attempt;	  /* of the pick: raised when a SYN stays unanswered */
+	__u8 flags;	  /* LB_FLOW_F_*, LB_FLOW_ATTEMPT() */
 	__be16 snat_port; /* the backend sees the node's address and this port; 0 = the
 			   * client's own */
 };
 _Static_assert(sizeof(struct lb_flow) == 16, "ABI");
+
+enum lb_flow_flag {
+	/* The stack path: ingress translates and hands the packet to the kernel,
+	 * which routes and filters it; the answer is translated back where it
+	 * leaves the node.  Chosen by the flow's first packet, for good. */
+	LB_FLOW_F_STACK = 1U << 7,
+};
+/* Of the pick: raised when a SYN stays unanswered. */
+#define LB_FLOW_ATTEMPT(flags) ((flags)&0x7f)
 
 #define LB_FLOW_BACKEND(id, generation, tag) \
 	((__u64)(tag) << 48 | (__u64)(generation) << 32 | (__u32)(id))
@@ -248,7 +264,7 @@ struct lb_reply {
 	__be16 port;	    /* the frontend's */
 	__u16 tag;	    /* of the key, as in lb_flow */
 	__u8 state;	    /* enum lb_flow_state, as the backend's packets tell */
-	__u8 syn_ack;	    /* 1: it answered a SYN, syn_ack_next is set */
+	__u8 flags;	    /* LB_REPLY_F_* */
 	__u32 syn_ack_next; /* sequence number that the client's ACK must reach */
 	__u32 backend;	    /* id, for the counters */
 	__u32 seen_ticks;
@@ -260,6 +276,11 @@ struct lb_reply {
 	__be32 neighbour[4];	/* the gateway, or the client on the link */
 };
 _Static_assert(sizeof(struct lb_reply) == 80, "ABI");
+
+enum lb_reply_flag {
+	LB_REPLY_F_SYN_ACK = 1U << 0, /* it answered a SYN, syn_ack_next is set */
+	LB_REPLY_F_STACK = 1U << 1,   /* as LB_FLOW_F_STACK */
+};
 
 /* Key of fragments: the datagram. */
 struct lb_fragment_key {
@@ -278,6 +299,16 @@ struct lb_fragment {
 	__u32 seen_ticks;
 };
 _Static_assert(sizeof(struct lb_fragment) == 8, "ABI");
+
+/* The one value of settings, mapped. */
+struct lb_settings {
+	/* 1: new flows of pods on this node go through the stack.  lbd's. */
+	__u32 stack_clients;
+	/* 1: there has been a stack flow.  The datapath's; until then the
+	 * programs where packets leave do nothing. */
+	__u32 stack_used;
+};
+_Static_assert(sizeof(struct lb_settings) == 8, "ABI");
 
 #define LB_MAX_FRAGMENTS 16384 /* datagrams that are known at once */
 
@@ -300,10 +331,12 @@ _Static_assert(sizeof(struct lb_fragment) == 8, "ABI");
 	X(FRAGMENT, "fragment", PASS, "a fragment: XDP leaves it to TC, TC to the kernel") \
 	X(TTL_EXPIRED, "ttl_expired", PASS, "TTL 1 or less: the kernel answers it") \
 	X(MARTIAN, "martian", PASS, "a source that no client has: left to the kernel") \
+	X(STACK, "stack", PASS, "an answer that is translated where it leaves the node") \
 	X(LEFT_TO_TC, "left_to_tc", PASS, "what XDP can't do: TC does it next") \
 	X(BAD_HEADER, "bad_header", PASS, "lengths that lie: left to the kernel") \
 	/* refusals */ \
 	X(NO_ENDPOINT, "no_endpoint", REJECT, "the service has no usable backend") \
+	X(TOO_BIG, "too_big", REJECT, "longer than the next link takes: answered with its MTU") \
 	X(BACKEND_GONE, "backend_gone", REJECT, "mid-flow TCP, and its backend is gone") \
 	X(REJECT_SILENT, "reject_silent", DROP, "refused like these, but a RST, or over the rate") \
 	X(NO_SNAT_PORT, "no_snat_port", DROP, "no free port of the node's address was found") \
@@ -317,7 +350,7 @@ enum lb_verdict {
 	LB_VERDICT_PASS,   /* to the next program and the kernel, untouched */
 	LB_VERDICT_SENT,   /* rewritten and sent on */
 	LB_VERDICT_DROP,   /* in silence */
-	LB_VERDICT_REJECT, /* answered with RST or port unreachable */
+	LB_VERDICT_REJECT, /* answered with RST or an ICMP error */
 };
 
 enum lb_reason {

@@ -247,27 +247,16 @@ void frame_cut(const struct frame *whole, size_t from, size_t bytes, bool more, 
 	}
 }
 
-static uint16_t sum16(const uint8_t *bytes, size_t n, uint32_t sum)
-{
-	for (size_t i = 0; i < n; i++)
-		sum += i % 2 ? bytes[i] : bytes[i] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
-}
-
 void frame_icmp_error(struct frame *frame, const char *src, const char *dst, uint8_t type,
 		      uint8_t code, uint16_t mtu, uint8_t ttl, const struct frame *packet,
 		      size_t quoted)
 {
 	bool v6 = strchr(src, ':');
-	size_t ip_bytes = v6 ? 40 : 20;
-	uint8_t *icmp = frame->bytes + FRAME_ETH + ip_bytes;
-	uint16_t check;
+	uint8_t *icmp = frame->bytes + FRAME_ETH + (v6 ? 40 : 20);
 
 	if (quoted > packet->length - FRAME_ETH)
 		quoted = packet->length - FRAME_ETH;
-	/* An ICMP packet of the right length; frame.c makes the IP header. */
+	/* An ICMP packet of the right length, with the IP header. */
 	frame_build(frame, &(struct frame_spec){.src = src,
 						.dst = dst,
 						.ttl = ttl,
@@ -276,17 +265,8 @@ void frame_icmp_error(struct frame *frame, const char *src, const char *dst, uin
 	memset(icmp, 0, 8);
 	icmp[0] = type;
 	icmp[1] = code;
-	icmp[6] = mtu >> 8;
-	icmp[7] = mtu;
+	*field16(frame, icmp + 6 - frame->bytes) = htons(mtu);
 	memcpy(icmp + 8, packet->bytes + FRAME_ETH, quoted);
-	if (v6) {
-		uint8_t tail[4] = {(8 + quoted) >> 8, 8 + quoted, 0, IPPROTO_ICMPV6};
-
-		check = ~sum16(icmp, 8 + quoted,
-			       sum16(frame->bytes + FRAME_ETH + 8, 32, sum16(tail, 4, 0)));
-	} else {
-		check = ~sum16(icmp, 8 + quoted, 0);
-	}
-	icmp[2] = check >> 8;
-	icmp[3] = check;
+	*field16(frame, icmp + 2 - frame->bytes) =
+		htons(~sum_bytes(icmp, 8 + quoted, v6 ? pseudo_sum(frame) : 0));
 }

@@ -249,6 +249,7 @@ int world_run(struct world *world, enum world_program program, const struct fram
 		[WORLD_XDP] = world->skel->progs.lb_xdp,
 		[WORLD_TC_UPLINK] = world->skel->progs.lb_tc_uplink,
 		[WORLD_TC_POD] = world->skel->progs.lb_tc_pod,
+		[WORLD_TC_EGRESS] = world->skel->progs.lb_tc_egress,
 	};
 	struct __sk_buff skb = {.ifindex = program == WORLD_TC_POD ? world->pods : world->up};
 	struct frame copy = *in;

@@ -57,13 +57,14 @@ void world_ring_clear(struct world *world, uint32_t service);
 
 /* Service 1 with n backends from id 1 up for each of IPv4 and IPv6 (service 2,
  * ids 101 up), TCP and UDP frontends on 10.96.0.1:80 and fd96::1:80, backends
- * 10.1.0.1.. and fd01::1.., all on port 5000. */
+ * 10.1.0.2.. and fd01::2.., all on port 5000. */
 void world_web(struct world *world, uint32_t n);
 
 enum world_program {
 	WORLD_XDP,
 	WORLD_TC_UPLINK,
-	WORLD_TC_POD
+	WORLD_TC_POD,
+	WORLD_TC_EGRESS, /* of the uplink */
 };
 
 /* Run a frame through a program; out may be the same as in.  Returns the

@@ -252,12 +252,15 @@ static int endpoint_order(const void *a, const void *b)
 	return order ? order : x->port - y->port;
 }
 
-static uint64_t next_hop(void *arg, const struct addr *addr)
+static uint64_t next_hop(void *arg, const struct addr *addr, bool *ret_stack)
 {
 	struct world *world = arg;
 
+	uint8_t last = addr->bytes[addr->family == 4 ? 3 : 15];
+
 	world->next_hops_asked++;
-	return world->hops[addr->bytes[addr->family == 4 ? 3 : 15]];
+	*ret_stack = world->stack[last];
+	return world->hops[last];
 }
 
 struct applied world_applied(const struct world *world)
@@ -288,6 +291,7 @@ const struct plan *world_plan(struct world *world)
 		.hash_seed = world->seed,
 		.next_hop = next_hop,
 		.arg = world,
+		.bypass = world->bypass,
 	};
 	struct snapshot wanted = {
 		.services = world->sorted,

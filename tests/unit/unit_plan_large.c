@@ -15,9 +15,10 @@ struct large {
 	size_t nfrontends;
 };
 
-static uint64_t next_hop(void *arg, const struct addr *addr)
+static uint64_t next_hop(void *arg, const struct addr *addr, bool *ret_stack)
 {
 	(void)arg;
+	*ret_stack = false;
 	return LB_NEXT_HOP(1, addr->bytes[3]);
 }
 

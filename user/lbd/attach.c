@@ -15,6 +15,7 @@
 
 /* From kernel 6.6, which Debian 12's headers don't know: tcx (e420bed02507). */
 #define ATTACH_BPF_TCX_INGRESS 46
+#define ATTACH_BPF_TCX_EGRESS 47
 #define ATTACH_BPF_F_BEFORE (1U << 3) /* without a relative program: first of all */
 
 static const struct {
@@ -24,7 +25,9 @@ static const struct {
 } hooks[] = {
 	[ATTACH_XDP_GENERIC] = {"xdp-generic", BPF_XDP, XDP_FLAGS_SKB_MODE},
 	[ATTACH_TCX_INGRESS] = {"tcx-ingress", ATTACH_BPF_TCX_INGRESS, ATTACH_BPF_F_BEFORE},
+	[ATTACH_TCX_EGRESS] = {"tcx-egress", ATTACH_BPF_TCX_EGRESS, ATTACH_BPF_F_BEFORE},
 	[ATTACH_CLSACT_INGRESS] = {"clsact-ingress", 0, 0},
+	[ATTACH_CLSACT_EGRESS] = {"clsact-egress", 0, 0},
 };
 
 /* Our clsact filter: first in the chain, by a handle that nobody else uses. */
@@ -122,12 +125,17 @@ bool attach_has_tcx(int program_fd)
 	return fd >= 0 || errno == ENODEV;
 }
 
-static struct bpf_tc_hook clsact_hook(int ifindex)
+static bool hook_is_clsact(enum attach_hook hook)
+{
+	return hook == ATTACH_CLSACT_INGRESS || hook == ATTACH_CLSACT_EGRESS;
+}
+
+static struct bpf_tc_hook clsact_hook(enum attach_hook hook, int ifindex)
 {
 	return (struct bpf_tc_hook){
 		.sz = sizeof(struct bpf_tc_hook),
 		.ifindex = ifindex,
-		.attach_point = BPF_TC_INGRESS,
+		.attach_point = hook == ATTACH_CLSACT_EGRESS ? BPF_TC_EGRESS : BPF_TC_INGRESS,
 	};
 }
 
@@ -143,7 +151,7 @@ static struct bpf_tc_opts clsact_filter(void)
 /* Is our filter there, with this program? */
 static bool clsact_is_attached(const struct attach_point *point)
 {
-	struct bpf_tc_hook hook = clsact_hook(point->ifindex);
+	struct bpf_tc_hook hook = clsact_hook(point->hook, point->ifindex);
 	struct bpf_tc_opts filter = clsact_filter();
 	__u32 wanted = 0;
 
@@ -153,7 +161,7 @@ static bool clsact_is_attached(const struct attach_point *point)
 
 static int clsact_attach(const char *path, const struct attach_point *point)
 {
-	struct bpf_tc_hook hook = clsact_hook(point->ifindex);
+	struct bpf_tc_hook hook = clsact_hook(point->hook, point->ifindex);
 	struct bpf_tc_opts filter = clsact_filter();
 	int err;
 
@@ -174,9 +182,9 @@ static int clsact_attach(const char *path, const struct attach_point *point)
 
 /* The filter goes; the qdisc, which does nothing without one, stays: others
  * may have put theirs on it. */
-static int clsact_remove(const char *path, int ifindex)
+static int clsact_remove(const char *path, enum attach_hook at, int ifindex)
 {
-	struct bpf_tc_hook hook = clsact_hook(ifindex);
+	struct bpf_tc_hook hook = clsact_hook(at, ifindex);
 	struct bpf_tc_opts filter = clsact_filter();
 	int err = bpf_tc_detach(&hook, &filter);
 
@@ -192,7 +200,7 @@ int attach_ensure(const char *dir, const struct attach_point *point, struct erro
 
 	attach_name(name, point);
 	pins_path(path, dir, "links", name);
-	if (point->hook == ATTACH_CLSACT_INGRESS) {
+	if (hook_is_clsact(point->hook)) {
 		err = clsact_attach(path, point);
 	} else {
 		err = link_adopt(path, point);
@@ -228,7 +236,9 @@ static int attach_prune_one(void *arg, const char *path, const char *name)
 			return 0;
 	}
 	if (sscanf(name, "clsact-ingress-%d", &ifindex) == 1)
-		return clsact_remove(path, ifindex);
+		return clsact_remove(path, ATTACH_CLSACT_INGRESS, ifindex);
+	if (sscanf(name, "clsact-egress-%d", &ifindex) == 1)
+		return clsact_remove(path, ATTACH_CLSACT_EGRESS, ifindex);
 	return link_remove(path);
 }
 

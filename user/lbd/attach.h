@@ -19,7 +19,9 @@
 enum attach_hook {
 	ATTACH_XDP_GENERIC,
 	ATTACH_TCX_INGRESS,
+	ATTACH_TCX_EGRESS,
 	ATTACH_CLSACT_INGRESS,
+	ATTACH_CLSACT_EGRESS,
 };
 
 struct attach_point {

@@ -25,7 +25,7 @@ struct datapath {
 	int lock;
 	struct lb_bpf *skel;
 	struct maps *maps;
-	enum attach_hook tc; /* ATTACH_TCX_INGRESS or ATTACH_CLSACT_INGRESS */
+	bool tcx; /* else clsact */
 	bool fresh;
 };
 
@@ -173,6 +173,7 @@ static int maps_prepare(const struct datapath_config *config, struct lb_bpf *ske
 		{skel->maps.reject_tokens, NULL, 0, 0, 1},
 		{skel->maps.fragments, NULL, 0, 0, 1},
 		{skel->maps.data_frontend_filter, NULL, 0, 0, 1},
+		{skel->maps.data_settings, NULL, 0, 0, 1},
 	};
 	int err = 0;
 
@@ -263,10 +264,9 @@ int datapath_open(const struct datapath_config *config, struct datapath **ret, s
 					: "; --log-level debug shows the kernel's words");
 		goto out;
 	}
-	datapath->tc = ATTACH_CLSACT_INGRESS;
 	if (config->tc != DATAPATH_TC_CLSACT &&
 	    attach_has_tcx(bpf_program__fd(datapath->skel->progs.lb_tc_pod)))
-		datapath->tc = ATTACH_TCX_INGRESS;
+		datapath->tcx = true;
 	else if (config->tc == DATAPATH_TC_TCX) {
 		err = error_set(error, -ENOTSUP,
 				"--tc tcx: the kernel has no tcx (it came with 6.6)");
@@ -296,10 +296,13 @@ struct maps *datapath_maps(struct datapath *datapath)
 int datapath_attach(struct datapath *datapath, const struct datapath_device *devices, size_t n,
 		    struct error *error)
 {
-	struct attach_point *points = calloc(2 * n + 1, sizeof(*points));
+	struct attach_point *points = calloc(3 * n + 1, sizeof(*points));
 	int uplink_fd = bpf_program__fd(datapath->skel->progs.lb_tc_uplink);
 	int pod_fd = bpf_program__fd(datapath->skel->progs.lb_tc_pod);
+	int egress_fd = bpf_program__fd(datapath->skel->progs.lb_tc_egress);
 	int xdp_fd = bpf_program__fd(datapath->skel->progs.lb_xdp);
+	enum attach_hook in = datapath->tcx ? ATTACH_TCX_INGRESS : ATTACH_CLSACT_INGRESS;
+	enum attach_hook out = datapath->tcx ? ATTACH_TCX_EGRESS : ATTACH_CLSACT_EGRESS;
 	size_t npoints = 0;
 	int err = 0;
 
@@ -308,9 +311,12 @@ int datapath_attach(struct datapath *datapath, const struct datapath_device *dev
 	for (size_t i = 0; i < n; i++) {
 		const struct datapath_device *device = &devices[i];
 
-		/* TC first: it does alone what XDP does. */
+		/* The way back before the way in, and TC before XDP: it does
+		 * alone what XDP does. */
 		points[npoints++] =
-			(struct attach_point){datapath->tc, device->ifindex, device->name,
+			(struct attach_point){out, device->ifindex, device->name, egress_fd};
+		points[npoints++] =
+			(struct attach_point){in, device->ifindex, device->name,
 					      device->role == DEVICE_UPLINK ? uplink_fd : pod_fd};
 		if (device->role == DEVICE_UPLINK && device->hook == HOOK_XDP_GENERIC)
 			points[npoints++] = (struct attach_point){

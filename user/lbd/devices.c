@@ -10,6 +10,7 @@
 struct answer {
 	struct addr addr;
 	uint16_t device; /* index, 0 = no pod device leads there */
+	bool local;	 /* this node's own */
 };
 
 struct devices {
@@ -199,21 +200,23 @@ static int answer_compare(const void *a, const void *b)
 	return memcmp(&x->addr, &y->addr, sizeof(x->addr));
 }
 
-/* Ask the kernel: 0 and the device's index, or -errno. */
-static int route_ask(struct devices *devices, const struct addr *addr, uint16_t *ret)
+/* Ask the kernel: 0 and what it says, or -errno. */
+static int route_ask(struct devices *devices, const struct addr *addr, struct answer *ret)
 {
 	const struct netlink_link *link;
 	struct netlink_route route;
 	int err = netlink_route(devices->netlink, addr, &route);
 
-	*ret = 0;
+	ret->device = 0;
+	ret->local = false;
 	if (err)
 		return err == -ENETUNREACH ? 0 : err;
+	ret->local = route.local;
 	link = netlink_link_by_index(devices->netlink, route.ifindex);
 	if (route.gateway || route.local || !link_is_pod_device(devices, link))
 		return 0;
-	*ret = table_index(devices, link);
-	devices->left_out += *ret == 0;
+	ret->device = table_index(devices, link);
+	devices->left_out += ret->device == 0;
 	return 0;
 }
 
@@ -225,7 +228,7 @@ static int answer_add(struct devices *devices, const struct addr *addr, const st
 	if (!answer)
 		return err;
 	answer->addr = *addr;
-	err = route_ask(devices, addr, &answer->device);
+	err = route_ask(devices, addr, answer);
 	if (!err && !tsearch(answer, &devices->answers, answer_compare))
 		err = -ENOMEM;
 	if (err) {
@@ -252,15 +255,33 @@ static const struct answer *answer_get(struct devices *devices, const struct add
 	return answer;
 }
 
-uint64_t devices_next_hop(void *arg, const struct addr *addr)
+/* Packets may be longer than the device's MTU, or answers than an uplink's: then
+ * the stack fragments, or says so. */
+static bool mtu_differs(const struct devices *devices, const struct lb_device *device)
+{
+	for (size_t i = 0; i < devices->uplinks->n; i++) {
+		const struct netlink_link *link =
+			netlink_link_by_index(devices->netlink, devices->uplinks->list[i].ifindex);
+
+		if (link && link->mtu != device->mtu)
+			return true;
+	}
+	return false;
+}
+
+uint64_t devices_next_hop(void *arg, const struct addr *addr, bool *ret_stack)
 {
 	struct devices *devices = arg;
 	const struct answer *answer = answer_get(devices, addr);
 	int ifindex;
 
 	devices->nasked++;
+	*ret_stack = answer && answer->local;
+	if (*ret_stack)
+		return LB_NEXT_HOP_STACK;
 	if (!answer || !answer->device)
 		return 0;
+	*ret_stack = mtu_differs(devices, &devices->table[answer->device]);
 	ifindex = (int)devices->table[answer->device].ifindex;
 	return LB_NEXT_HOP(answer->device, netlink_neighbour(devices->netlink, ifindex, addr));
 }

@@ -33,8 +33,9 @@ void devices_close(struct devices *devices);
 int devices_begin(struct devices *devices, struct error *error);
 
 /* plan_options.next_hop; arg is the struct devices.  Answers are remembered
- * until the routes change; neighbours are looked up each time. */
-uint64_t devices_next_hop(void *arg, const struct addr *addr);
+ * until the routes change; neighbours are looked up each time.  *ret_stack: an
+ * address of this node's own, or a device whose MTU isn't the uplinks'. */
+uint64_t devices_next_hop(void *arg, const struct addr *addr, bool *ret_stack);
 
 /* Write what changed in the table.  Returns -errno, too, where a look-up since
  * devices_begin() failed: then no answer of this sync is to be trusted. */

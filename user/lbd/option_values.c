@@ -135,6 +135,19 @@ int option_set_hook(const struct option_spec *spec, struct options *options, con
 	return error_set(error, -EINVAL, "\"%s\" is not a hook (%s)", value, spec->metavar);
 }
 
+/* One of n names: its index.  what: "is not WHAT". */
+static int name_set(const struct option_spec *spec, const char *const names[], size_t n,
+		    const char *what, unsigned int *ret, const char *value, struct error *error)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!strcmp(value, names[i])) {
+			*ret = i;
+			return 0;
+		}
+	}
+	return error_set(error, -EINVAL, "\"%s\" is not %s (%s)", value, what, spec->metavar);
+}
+
 int option_set_tc(const struct option_spec *spec, struct options *options, const char *value,
 		  struct error *error)
 {
@@ -143,16 +156,22 @@ int option_set_tc(const struct option_spec *spec, struct options *options, const
 		[DATAPATH_TC_TCX] = "tcx",
 		[DATAPATH_TC_CLSACT] = "clsact",
 	};
-	enum datapath_tc *to = option_field(options, spec->offset);
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		if (!strcmp(value, names[i])) {
-			*to = i;
-			return 0;
-		}
-	}
-	return error_set(error, -EINVAL, "\"%s\" is not a way to attach (%s)", value,
-			 spec->metavar);
+	return name_set(spec, names, 3, "a way to attach", option_field(options, spec->offset),
+			value, error);
+}
+
+int option_set_bypass(const struct option_spec *spec, struct options *options, const char *value,
+		      struct error *error)
+{
+	static const char *const names[] = {
+		[PLAN_BYPASS_AUTO] = "auto",
+		[PLAN_BYPASS_ON] = "on",
+		[PLAN_BYPASS_OFF] = "off",
+	};
+
+	return name_set(spec, names, 3, "a rule", option_field(options, spec->offset), value,
+			error);
 }
 
 /* FROM-TO, ports in host order, at least as many as a flow tries. */

@@ -42,6 +42,8 @@ static const struct option_spec specs[] = {
 	 option_set_hook, FIELD(hook)},
 	{"tc", "auto|tcx|clsact", "how TC programs are attached (default: tcx where it is)",
 	 option_set_tc, FIELD(tc)},
+	{"bypass", "auto|on|off", "which flows skip the stack; auto: those no NetworkPolicy rules",
+	 option_set_bypass, FIELD(bypass)},
 	{"snat-ports", "FROM-TO", "of the node's address, for flows that need it (10000-29999)",
 	 option_set_ports, FIELD(snat_ports)},
 	{"linger", "S", "a removed backend keeps its TCP flows so long (default: 30)",

@@ -19,6 +19,7 @@
 #include "datapath.h"
 #include "error.h"
 #include "log.h"
+#include "plan.h"
 
 #define OPTIONS_LIST_MAX 32 /* values of an option that can be repeated */
 #define OPTIONS_GLOB_SIZE 64
@@ -46,6 +47,7 @@ struct options {
 	size_t npod_cidrs;
 	enum hook hook;
 	enum datapath_tc tc;
+	enum plan_bypass bypass;
 	struct option_ports snat_ports;
 	uint32_t linger_s;
 	uint64_t hash_seed;

@@ -73,6 +73,7 @@ static int sync_plan(struct sync *sync, struct error *error)
 		.hash_seed = sync->options->hash_seed,
 		.next_hop = devices_next_hop,
 		.arg = sync->devices,
+		.bypass = sync->options->bypass,
 	};
 	struct plan_frontend *frontends = NULL;
 	struct applied applied;
@@ -143,6 +144,24 @@ static int sync_attach_exactly(struct sync *sync, struct error *error)
 	return err;
 }
 
+/* Whose namespace a pod that is a client has isn't known of all of them: where
+ * any policy rules whom pods reach, all are looked after. */
+static int sync_store_settings(struct sync *sync, struct error *error)
+{
+	enum plan_bypass bypass = sync->options->bypass;
+	__u32 stack_clients = bypass == PLAN_BYPASS_OFF ||
+			      (bypass == PLAN_BYPASS_AUTO && sync->snapshot->policed_clients);
+	int err;
+
+	if (sync->maps->settings->stack_clients == stack_clients)
+		return 0;
+	err = maps_make_writable(sync->maps, error);
+	if (!err)
+		__atomic_store_n(&sync->maps->settings->stack_clients, stack_clients,
+				 __ATOMIC_RELEASE);
+	return err;
+}
+
 /*
  * Carry the plan out.  On a first start the maps are filled before anything is
  * attached; later a new pod's device has its program before a ring names the
@@ -160,7 +179,9 @@ static int sync_apply(struct sync *sync, struct error *error)
 		return err;
 	if (!first)
 		attach_err = sync_attach_early(sync, &attach_error);
-	err = apply_plan(sync->maps, sync->plan, error);
+	err = sync_store_settings(sync, error);
+	if (!err)
+		err = apply_plan(sync->maps, sync->plan, error);
 	if (err)
 		return err;
 	sync->view.nfrontends += sync->plan->nfrontends - sync->plan->nfrontends_deleted;
@@ -208,9 +229,10 @@ static bool local_endpoint_left_out(const struct sync *sync, const struct model_
 		any_ready |= service->endpoints[i].ready;
 	for (size_t i = 0; i < service->nendpoints; i++) {
 		const struct model_endpoint *e = &service->endpoints[i];
+		bool stack;
 
 		if (e->local && model_endpoint_usable(e, any_ready) &&
-		    !LB_NEXT_HOP_DEVICE(devices_next_hop(sync->devices, &e->addr)))
+		    !LB_NEXT_HOP_DEVICE(devices_next_hop(sync->devices, &e->addr, &stack)))
 			return true;
 	}
 	return false;

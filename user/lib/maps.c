@@ -30,6 +30,7 @@ static const struct {
 	{"devices", sizeof(struct lb_device), offsetof(struct maps, devices)},
 	{"service_counters", sizeof(struct lb_traffic), offsetof(struct maps, service_counters)},
 	{"frontend_filter", LB_FILTER_BYTES, offsetof(struct maps, frontend_filter)},
+	{"settings", sizeof(struct lb_settings), offsetof(struct maps, settings)},
 };
 #define ARRAYS (sizeof(arrays) / sizeof(arrays[0]))
 _Static_assert(ARRAYS == sizeof(((struct maps *)0)->mapped_fd) / sizeof(int), "one fd an array");

@@ -33,11 +33,12 @@ struct maps {
 	struct lb_device *devices; /* LB_MAX_DEVICES */
 	struct lb_traffic *service_counters;
 	__u8 *frontend_filter; /* LB_FILTER_BYTES */
+	struct lb_settings *settings;
 	bool writable;
 
 	int frontends_fd[2], flows_fd[2], udp_flows_fd[2], new_flows_fd[2]; /* [0] IPv4, [1] IPv6 */
 	int reason_counters_fd, backend_counters_fd;
-	int mapped_fd[8]; /* of the arrays above, in their order */
+	int mapped_fd[9]; /* of the arrays above, in their order */
 	int ncpus;
 };
 

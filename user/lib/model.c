@@ -52,6 +52,7 @@ static uint64_t digest_service(uint64_t h, const struct model_service *service)
 	h = digest_text(h, service->port_name);
 	h = digest_text(h, service->created);
 	h = hash_mix(h, (uint64_t)service->family << 32 | service->protocol << 16 | service->port);
+	h = hash_mix(h, service->policed);
 	h = hash_mix(h, service->nfrontends);
 	for (size_t i = 0; i < service->nfrontends; i++) {
 		h = hash_mix(h, service->frontends[i].kind);
@@ -75,6 +76,7 @@ uint64_t snapshot_digest(const struct snapshot *snapshot)
 {
 	uint64_t h = hash_mix(snapshot->nservices, snapshot->nrefusals);
 
+	h = hash_mix(h, snapshot->policed_clients);
 	for (size_t i = 0; i < snapshot->nservices; i++)
 		h = digest_service(h, &snapshot->services[i]);
 	for (size_t i = 0; i < snapshot->nrefusals; i++) {

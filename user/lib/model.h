@@ -50,6 +50,7 @@ struct model_service {
 	uint8_t family;			  /* 4 or 6 */
 	uint8_t protocol;		  /* IPPROTO_TCP or IPPROTO_UDP */
 	uint16_t port;			  /* host order */
+	bool policed;			  /* a NetworkPolicy rules who reaches its pods */
 	struct model_frontend *frontends; /* sorted by kind, address, port */
 	size_t nfrontends;
 	struct model_endpoint *endpoints; /* sorted by address, port */
@@ -73,7 +74,8 @@ struct snapshot {
 	size_t nservices;
 	struct model_refusal *refusals;
 	size_t nrefusals;
-	void *memory; /* owns all of the above (snapshot.c) */
+	bool policed_clients; /* a NetworkPolicy rules whom pods reach */
+	void *memory;	      /* owns all of the above (snapshot.c) */
 };
 
 void snapshot_free(struct snapshot *snapshot);

@@ -15,6 +15,8 @@ const char *object_kind_name(enum object_kind kind)
 		return "Service";
 	case OBJECT_ENDPOINT_SLICE:
 		return "EndpointSlice";
+	case OBJECT_NETWORK_POLICY:
+		return "NetworkPolicy";
 	default:
 		return "";
 	}
@@ -103,7 +105,7 @@ static int kind_read(struct reading *reading, const struct field *root, struct o
 	struct field version_field = field_get(root, "apiVersion");
 	struct field kind_field = field_get(root, "kind");
 	const char *version, *kind;
-	bool service, slice;
+	bool service, slice, policy;
 	int err;
 
 	err = field_need(reading, &kind_field);
@@ -113,7 +115,8 @@ static int kind_read(struct reading *reading, const struct field *root, struct o
 		return err;
 	service = !strcmp(kind, "Service");
 	slice = !strcmp(kind, "EndpointSlice");
-	if (!service && !slice)
+	policy = !strcmp(kind, "NetworkPolicy");
+	if (!service && !slice && !policy)
 		return -ENOENT;
 
 	err = field_need(reading, &version_field);
@@ -123,6 +126,9 @@ static int kind_read(struct reading *reading, const struct field *root, struct o
 		return err;
 	if (service) /* there are other groups' Services, such as Knative's */
 		object->kind = !strcmp(version, "v1") ? OBJECT_SERVICE : OBJECT_NONE;
+	else if (policy) /* Calico's, for one, is another kind */
+		object->kind = !strcmp(version, "networking.k8s.io/v1") ? OBJECT_NETWORK_POLICY
+									: OBJECT_NONE;
 	else if (!strcmp(version, DISCOVERY_GROUP "v1"))
 		object->kind = OBJECT_ENDPOINT_SLICE;
 	else if (!strncmp(version, DISCOVERY_GROUP, strlen(DISCOVERY_GROUP)))
@@ -156,7 +162,7 @@ static int identity_read(struct reading *reading, const struct field *root, stru
 	return 0;
 }
 
-/* Rule 11: a slice belongs to a Service by its label. */
+/* Rule 11: a slice belongs to a Service by its label.  A policy to none. */
 static int service_name_read(struct reading *reading, const struct field *root,
 			     struct object *object)
 {
@@ -169,6 +175,8 @@ static int service_name_read(struct reading *reading, const struct field *root,
 		object->service = object->name;
 		return 0;
 	}
+	if (object->kind == OBJECT_NETWORK_POLICY)
+		return 0;
 	err = field_object(reading, &labels);
 	if (!err && !field_present(&label))
 		err = field_refuse(reading, &labels, "no " SERVICE_NAME_LABEL);
@@ -181,6 +189,8 @@ static int content_read(struct reading *reading, const struct field *root, struc
 {
 	if (object->kind == OBJECT_SERVICE)
 		return object_read_service(reading, root, object);
+	if (object->kind == OBJECT_NETWORK_POLICY)
+		return object_read_policy(reading, root, object);
 	return object_read_slice(reading, root, object);
 }
 

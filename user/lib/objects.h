@@ -30,6 +30,7 @@ enum object_kind {
 	OBJECT_NONE, /* what it is wasn't to be found out; always refused */
 	OBJECT_SERVICE,
 	OBJECT_ENDPOINT_SLICE,
+	OBJECT_NETWORK_POLICY,
 	OBJECT_KINDS, /* how many there are */
 };
 
@@ -80,6 +81,12 @@ struct object_slice {
 	size_t nendpoints;
 };
 
+/* Whom a NetworkPolicy selects doesn't matter: its namespace is looked after as a
+ * whole. */
+struct object_policy {
+	bool ingress, egress; /* which traffic it rules */
+};
+
 /* A part of an object that was refused: the rest of it works. */
 struct object_note {
 	const char *where, *reason;
@@ -95,6 +102,7 @@ struct object {
 	union {
 		struct object_service as_service;
 		struct object_slice as_slice;
+		struct object_policy as_policy;
 	};
 	struct object_note *notes;
 

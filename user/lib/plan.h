@@ -45,14 +45,23 @@ struct applied {
 	size_t nfrontends;
 };
 
+/* Which new flows skip the stack, and with it netfilter: those that can. */
+enum plan_bypass {
+	PLAN_BYPASS_AUTO, /* but for those to namespaces with a NetworkPolicy */
+	PLAN_BYPASS_ON,
+	PLAN_BYPASS_OFF, /* none */
+};
+
 struct plan_options {
 	uint64_t now_ticks;    /* see LB_TICK_SHIFT */
 	uint64_t linger_ticks; /* how long a backend in no slice keeps its TCP flows */
 	uint64_t hash_seed;    /* for maglev_identity() */
-	/* The next hop of an address (LB_NEXT_HOP), 0 where no pod device
-	 * leads there: such an endpoint is left out of the rings. */
-	uint64_t (*next_hop)(void *arg, const struct addr *addr);
+	/* The next hop of an address: LB_NEXT_HOP, LB_NEXT_HOP_STACK, or 0
+	 * where no pod device leads there: such an endpoint is left out of the
+	 * rings.  *ret_stack: flows there have to go through the stack. */
+	uint64_t (*next_hop)(void *arg, const struct addr *addr, bool *ret_stack);
 	void *arg;
+	enum plan_bypass bypass;
 };
 
 struct plan_service {
@@ -61,7 +70,7 @@ struct plan_service {
 	struct lb_service_name name;
 };
 
-/* A new backend, or new values of state, generation, weight, next_hop and
+/* A new backend, or new values of state, generation, weight, flags, next_hop and
  * gone_ticks of one that is there (fresh = false). */
 struct plan_backend {
 	uint32_t id;

@@ -105,9 +105,26 @@ static uint32_t backend_id_find_free(struct planner *p)
 uint64_t planner_next_hop(const struct planner *p, const struct lb_backend *backend)
 {
 	struct addr addr;
+	bool stack;
 
 	addr_from_words(backend->family, backend->addr, &addr);
-	return p->options->next_hop(p->options->arg, &addr);
+	return p->options->next_hop(p->options->arg, &addr, &stack);
+}
+
+/* LB_BACKEND_F_*; stack: the way there asks for it. */
+static __u8 backend_flags(const struct planner *p, const struct model_service *service, bool stack)
+{
+	switch (p->options->bypass) {
+	case PLAN_BYPASS_OFF:
+		stack = true;
+		break;
+	case PLAN_BYPASS_AUTO:
+		stack |= service->policed;
+		break;
+	case PLAN_BYPASS_ON:
+		break;
+	}
+	return stack ? LB_BACKEND_F_STACK : 0;
 }
 
 /* Adds a backend to the plan, if it isn't so already. */
@@ -157,6 +174,7 @@ int planner_place_endpoints(struct planner *p, uint32_t id)
 		const struct model_endpoint *endpoint = &service->model->endpoints[i];
 		struct planned_endpoint *placed = &p->endpoints[i];
 		struct lb_backend value;
+		bool stack;
 
 		backend_from_endpoint(&value, id, endpoint);
 		while (at < service->nbackends && backend_compare(&backends[ids[at]], &value) < 0)
@@ -171,7 +189,8 @@ int planner_place_endpoints(struct planner *p, uint32_t id)
 		if (!placed->backend)
 			continue;
 		value.generation = backends[placed->backend].generation;
-		value.next_hop = p->options->next_hop(p->options->arg, &endpoint->addr);
+		value.next_hop = p->options->next_hop(p->options->arg, &endpoint->addr, &stack);
+		value.flags = backend_flags(p, service->model, stack);
 		placed->reachable = LB_NEXT_HOP_DEVICE(value.next_hop);
 		service->nleft++;
 		err = backend_set(p, placed->backend, &value);

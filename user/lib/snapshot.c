@@ -17,9 +17,10 @@ struct build {
 	struct snapshot *snapshot;
 	struct memory *memory;
 	struct service_builder services;
-	size_t nobjects, nservices, nslices, nrefusals; /* by count_entry() */
+	size_t nobjects, nservices, nslices, npolicies, nrefusals; /* by count_entry() */
 
 	struct object **service_objects, **slice_objects; /* good ones */
+	const struct object **policies;
 };
 
 /* ---- what the store holds ---- */
@@ -31,6 +32,8 @@ static int count_entry(void *arg, const struct objects_entry *entry)
 	build->nobjects += !!entry->good + !!entry->refused;
 	if (entry->good && entry->good->kind == OBJECT_SERVICE)
 		build->nservices++;
+	else if (entry->good && entry->good->kind == OBJECT_NETWORK_POLICY)
+		build->npolicies++;
 	else if (entry->good)
 		build->nslices++;
 	if (entry->refused)
@@ -71,6 +74,8 @@ static int collect_entry(void *arg, const struct objects_entry *entry)
 	hold(build, entry->refused);
 	if (good && good->kind == OBJECT_SERVICE)
 		build->service_objects[build->nservices++] = good;
+	else if (good && good->kind == OBJECT_NETWORK_POLICY)
+		build->policies[build->npolicies++] = good;
 	else if (good)
 		build->slice_objects[build->nslices++] = good;
 
@@ -95,11 +100,36 @@ static int collect(struct build *build, const struct objects *objects)
 	snapshot->refusals = pool_array(pool, build->nrefusals, sizeof(*snapshot->refusals));
 	build->service_objects = calloc(build->nservices + 1, sizeof(struct object *));
 	build->slice_objects = calloc(build->nslices + 1, sizeof(struct object *));
+	build->policies = calloc(build->npolicies + 1, sizeof(struct object *));
 	if (!build->memory->objects || !snapshot->refusals || !build->service_objects ||
-	    !build->slice_objects)
+	    !build->slice_objects || !build->policies)
 		return -ENOMEM;
-	build->nservices = build->nslices = 0;
+	build->nservices = build->nslices = build->npolicies = 0;
 	return objects_visit(objects, collect_entry, build);
+}
+
+/* ---- policies ---- */
+
+/* They come by namespace, as the services do. */
+static void policies_apply(struct build *build)
+{
+	struct snapshot *snapshot = build->snapshot;
+	size_t s = 0;
+
+	for (size_t i = 0; i < build->npolicies; i++) {
+		const struct object *policy = build->policies[i];
+
+		snapshot->policed_clients |= policy->as_policy.egress;
+		if (!policy->as_policy.ingress)
+			continue;
+		while (s < snapshot->nservices &&
+		       strcmp(snapshot->services[s].namespace, policy->namespace) < 0)
+			s++;
+		for (; s < snapshot->nservices &&
+		       !strcmp(snapshot->services[s].namespace, policy->namespace);
+		     s++)
+			snapshot->services[s].policed = true;
+	}
 }
 
 /* ---- refusals and services ---- */
@@ -195,10 +225,13 @@ int snapshot_build(const struct objects *objects, const struct source_node *node
 	if (!err)
 		err = services_build(&build);
 	if (!err)
+		policies_apply(&build);
+	if (!err)
 		qsort(snapshot->refusals, snapshot->nrefusals, sizeof(*snapshot->refusals),
 		      compare_refusals);
 	free(build.service_objects);
 	free(build.slice_objects);
+	free(build.policies);
 	free(build.services.candidates);
 	if (err) {
 		snapshot_free(snapshot);
