@@ -374,7 +374,7 @@ static __always_inline enum lb_reason flow_resolve_by_tables(struct packet *p, _
 			flow_touch(p, flow, now);
 			if (flow->state == LB_FLOW_CLOSING)
 				flow_demote(p, flow, ret->id, v6);
-			else if (flow_cache_may_hold(p))
+			else if (flow_cache_may_hold(p) && !(ret->flags & LB_FLOW_F_STACK))
 				flow_cache_store(
 					p, LB_FLOW_BACKEND(ret->id, ret->backend->generation, 0),
 					ret->snat_port, epoch, v6);

@@ -4,7 +4,7 @@
  * backend without a look-up in a hash map, which costs several calls and more
  * than all the rest of the packet's way.
  *
- * An entry is a copy of an established flow's, true until the tick ends: the
+ * An entry is a copy of an established bypass flow's, true until the tick ends: the
  * first packet of the next tick goes to the flow tables again, where clocks,
  * states and frontends are looked after.  So does each packet that may change
  * the flow (SYN, FIN, RST), and it ends the copies that all CPUs have, by the
@@ -103,7 +103,7 @@ static __always_inline bool flow_cache_find(const struct packet *p, __u64 key_ha
 	backend = backend_find(LB_FLOW_BACKEND_ID(word));
 	if (!backend || backend->state != LB_BACKEND_ACTIVE || !flow_backend_lives(backend, word))
 		return false;
-	*ret = (struct flow_target){backend, LB_FLOW_BACKEND_ID(word), snat_port};
+	*ret = (struct flow_target){backend, LB_FLOW_BACKEND_ID(word), snat_port, 0};
 	return true;
 }
 

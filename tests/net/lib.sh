@@ -167,7 +167,7 @@ expose() { # NAME 4|6 ADDRESS "PORT..." POD...
 
 # What a person's firewall does: source NAT, and no patience with packets that
 # connection tracking can't place.
-firewall_start() {
+firewall_start() { # [MASQUERADE-RULE]
 	lab exec node1 nft -f - <<-END
 		table inet firewall {
 			counter invalid {}
@@ -177,7 +177,7 @@ firewall_start() {
 			}
 			chain postrouting {
 				type nat hook postrouting priority srcnat; policy accept;
-				masquerade
+				${1-masquerade}
 			}
 		}
 	END

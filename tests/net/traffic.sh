@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-# Real programs through the balancer: hook x family x protocol, with a firewall
-# on the node that masquerades and drops what connection tracking can't place.
+# Real programs through the balancer: hook x path x family x protocol, with a
+# firewall on the node that masquerades and drops what connection tracking can't
+# place.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
@@ -147,13 +148,20 @@ nothing_leaked() {
 	same "$(status_json | jq -r '.packets | (.flow_not_stored + .slot_invalid + .rewrite_failed) // 0')" 0 "what must be 0"
 }
 
-for hook in xdp-generic tc; do
-	lab up --replicas 5 --ipv6 --hook $hook >/dev/null
-	firewall_start
+# A bypass flow isn't touched even by a rule that masquerades everything.
+masquerade() { # PATH
+	[[ $1 = bypass ]] && echo masquerade || echo 'oifname "eth0" masquerade'
+}
+
+for way in "xdp-generic bypass" "tc bypass" "xdp-generic stack" "tc stack"; do
+	read -r hook path <<<"$way"
+	[[ $path = bypass ]] && bypass=on || bypass=off
+	lab up --replicas 5 --ipv6 --hook "$hook" -- --bypass $bypass >/dev/null
+	firewall_start "$(masquerade "$path")"
 	servers_start
-	check "$hook: it is attached as asked" hook_is_as_asked $hook
+	check "$way: it is attached as asked" hook_is_as_asked "$hook"
 	for family in 4 6; do
-		name="$hook, IPv$family"
+		name="$way, IPv$family"
 		bulk=$(service_address bulk $family)
 		check "$name: curl reaches the ClusterIP" a_pod_answers "http://$(in_url "$(service_address web $family)")/info"
 		check "$name: curl reaches the NodePort" a_pod_answers "http://$(in_url "$(node_address $family)"):30080/info"
@@ -168,7 +176,7 @@ for hook in xdp-generic tc; do
 		check "$name: the pod sees the client's own address" the_pod_sees_the_client $family
 		check "$name: a pod's own address works as ever" pods_are_reached_directly $family
 	done
-	check "$hook: nothing leaked into the firewall, no counter that must be 0 has moved" nothing_leaked
+	check "$way: nothing leaked into the firewall, no counter that must be 0 has moved" nothing_leaked
 	lab down
 done
 tests_end
