@@ -105,6 +105,15 @@ static __always_inline enum lb_reason icmp_parse(struct __sk_buff *skb, const st
 			return LB_REASON_NOT_TCP_UDP;
 		protocol = ip.nexthdr;
 		e->ports_at = e->quote_at + sizeof(ip);
+		if (protocol == NEXTHDR_FRAGMENT) { /* the first one has the ports */
+			struct frag_hdr fragment;
+
+			if (bpf_skb_load_bytes(skb, e->ports_at, &fragment, sizeof(fragment)) ||
+			    fragment.frag_off & bpf_htons(0xfff8))
+				return LB_REASON_NOT_TCP_UDP;
+			protocol = fragment.nexthdr;
+			e->ports_at += sizeof(fragment);
+		}
 		__builtin_memcpy(e->quote.v6.src, &ip.saddr, 32);
 		e->quote.v6.protocol = protocol;
 		__builtin_memcpy(e->outer, p->tuple.v6.src, 32);

@@ -336,6 +336,45 @@ static void any_change_of_content_changes_the_digest(void **state)
 	snapshot_free(before);
 }
 
+static void a_policy_of_the_namespace_marks_its_services(void **state)
+{
+	static const struct {
+		const char *spec;
+		bool services, clients;
+	} rows[] = {
+		{"{}", true, false},
+		{"{podSelector: {}, policyTypes: [Ingress]}", true, false},
+		{"{policyTypes: [Egress]}", false, true},
+		{"{policyTypes: [Egress, Ingress]}", true, true},
+		{"{egress: []}", true, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct snapshot *snapshot;
+		char *text;
+
+		assert_true(
+			asprintf(
+				&text,
+				SERVICE("web",
+					"spec: {clusterIP: 10.96.0.1, ports: [{port: 80}]}") "---\n{"
+											     "apiVersion: v1, kind: Service, metadata: {name: a, namespace: b},"
+											     " spec: {clusterIP: 10.96.0.2, ports: [{port: 80}]}}\n---\n{"
+											     "apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: "
+											     "{name: p}, spec: %s}\n",
+				rows[i].spec) > 0);
+		snapshot = snapshot_of(text);
+		assert_int_equal(snapshot->nservices, 2);
+		assert_int_equal(snapshot->nrefusals, 0);
+		assert_false(snapshot->services[0].policed); /* of namespace b */
+		assert_int_equal(snapshot->services[1].policed, rows[i].services);
+		assert_int_equal(snapshot->policed_clients, rows[i].clients);
+		snapshot_free(snapshot);
+		free(text);
+	}
+}
+
 static void the_most_specific_weight_counts(void **state)
 {
 	(void)state;
@@ -458,6 +497,7 @@ int main(void)
 		cmocka_unit_test(a_service_that_comes_back_finds_its_slices),
 		cmocka_unit_test(the_order_of_objects_changes_nothing),
 		cmocka_unit_test(any_change_of_content_changes_the_digest),
+		cmocka_unit_test(a_policy_of_the_namespace_marks_its_services),
 		cmocka_unit_test(the_most_specific_weight_counts),
 		cmocka_unit_test(a_hostile_pattern_takes_no_time),
 		cmocka_unit_test(sctp_is_refused_and_its_siblings_work),

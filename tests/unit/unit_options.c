@@ -123,6 +123,8 @@ static void every_option_is_read(void **state)
 static void limits_of_numbers_are_good_values(void **state)
 {
 	(void)state;
+	ASSERT_PARSED("--bypass", "off");
+	assert_int_equal(options.bypass, PLAN_BYPASS_OFF);
 	ASSERT_PARSED("--tc", "clsact");
 	assert_int_equal(options.tc, DATAPATH_TC_CLSACT);
 	ASSERT_PARSED("--snat-ports", "2000-2063");
@@ -283,6 +285,7 @@ static void bad_values_are_named(void **state)
 		{"--hook", "xdp",
 		 "--hook: \"xdp\" (native) isn't in this version yet: auto, xdp-generic or tc expected"},
 		{"--hook", "native", "--hook: \"native\" is not a hook (auto|xdp-generic|tc)"},
+		{"--bypass", "yes", "--bypass: \"yes\" is not a rule (auto|on|off)"},
 		{"--tc", "tcp", "--tc: \"tcp\" is not a way to attach (auto|tcx|clsact)"},
 		{"--snat-ports", "10000",
 		 "--snat-ports: \"10000\" is not a range of 64 ports or more (FROM-TO)"},

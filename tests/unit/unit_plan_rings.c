@@ -159,6 +159,37 @@ static void next_hop_change_is_stored_and_no_ring_is_built(void **state)
 	assert_int_equal(world->maps.backends[plan->backends[0].id].next_hop, world->hops[2]);
 }
 
+static void assert_stack(const struct world *world, bool first, bool second)
+{
+	assert_int_equal(world->maps.backends[1].flags, first ? LB_BACKEND_F_STACK : 0);
+	assert_int_equal(world->maps.backends[2].flags, second ? LB_BACKEND_F_STACK : 0);
+}
+
+static void backends_are_flagged_for_the_stack(void **state)
+{
+	struct world *world = *state;
+	struct world_service *service = web(world);
+
+	world_sync(world);
+	assert_stack(world, false, false);
+	world->stack[2] = true;
+	assert_int_equal(world_sync(world)->nrings, 0);
+	assert_stack(world, false, true);
+	service->model.policed = true;
+	world_sync(world);
+	assert_stack(world, true, true);
+	world->bypass = PLAN_BYPASS_ON; /* but what can't do without */
+	world_sync(world);
+	assert_stack(world, false, true);
+	world->bypass = PLAN_BYPASS_OFF;
+	service->model.policed = world->stack[2] = false;
+	world_sync(world);
+	assert_stack(world, true, true);
+	world->bypass = PLAN_BYPASS_AUTO;
+	world_sync(world);
+	assert_stack(world, false, false);
+}
+
 static void endpoint_without_next_hop_leaves_the_ring_and_is_told(void **state)
 {
 	struct world *world = *state;
@@ -378,6 +409,7 @@ int main(void)
 		TEST(weights_divide_the_ring),
 		TEST(weight_0_takes_new_flows_and_leaves_the_old_ones),
 		TEST(next_hop_change_is_stored_and_no_ring_is_built),
+		TEST(backends_are_flagged_for_the_stack),
 		TEST(endpoint_without_next_hop_leaves_the_ring_and_is_told),
 		TEST(ready_endpoint_without_next_hop_keeps_terminating_ones_out),
 		TEST(gone_backend_follows_its_next_hop),

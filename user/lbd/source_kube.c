@@ -16,6 +16,8 @@ static const struct kube_watch_spec kinds[] = {
 	{OBJECT_SERVICE, "v1", "Service", "services", "/api/v1/services", NULL},
 	{OBJECT_ENDPOINT_SLICE, "discovery.k8s.io/v1", "EndpointSlice", "endpointslices",
 	 "/apis/discovery.k8s.io/v1/endpointslices", NULL},
+	{OBJECT_NETWORK_POLICY, "networking.k8s.io/v1", "NetworkPolicy", "networkpolicies",
+	 "/apis/networking.k8s.io/v1/networkpolicies", NULL},
 };
 #define KINDS (sizeof(kinds) / sizeof(*kinds))
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The Kubernetes source: Services and EndpointSlices of the API server, kept in
- * one store by one watch for each kind (kube_watch.h).
+ * The Kubernetes source: Services, EndpointSlices and NetworkPolicies of the API
+ * server, kept in one store by one watch for each kind (kube_watch.h).
  *
  * There is no snapshot until every kind has been listed once: a half-read list
  * never removes a service.  Where the server can't be followed, the last one
