@@ -181,6 +181,20 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 	return request->events.data(request->events.arg, bytes, size * n) ? 0 : size * n;
 }
 
+/* Called for each header, and for the empty line behind them. */
+static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
+{
+	struct kube_request *request = arg;
+	long status = 0;
+
+	if (size * n != 2 || memcmp(bytes, "\r\n", 2))
+		return size * n;
+	curl_easy_getinfo(request->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status == 200)
+		request->events.began(request->events.arg);
+	return size * n;
+}
+
 static int on_connect(void *arg, curl_socket_t fd, curlsocktype purpose)
 {
 	unsigned int timeout_ms = USER_TIMEOUT_MS;
@@ -282,6 +296,8 @@ static void options_set(struct kube_request *request, unsigned int silence_s)
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, request->headers);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "lbd/" LB_VERSION);
 	curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "gzip");
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, request);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, request);
 	curl_easy_setopt(curl, CURLOPT_SOCKOPTFUNCTION, on_connect);

@@ -27,6 +27,8 @@ struct kube_result {
 };
 
 struct kube_request_events {
+	/* A 200 has begun; its body may take hours to come. */
+	void (*began)(void *arg);
 	/* A piece of a 200's body.  Other than 0 ends the request. */
 	int (*data)(void *arg, const char *bytes, size_t size);
 	/* The request is over and freed after this; not called after a cancel. */

@@ -275,7 +275,6 @@ static int watch_data(struct kube_watch *watch, const char *bytes, size_t size)
 	const char *end;
 	int err = 0;
 
-	trouble_clear(watch);
 	while (!err && (end = memchr(bytes, '\n', size))) {
 		size_t part = end - bytes;
 
@@ -300,6 +299,15 @@ static int watch_data(struct kube_watch *watch, const char *bytes, size_t size)
 }
 
 /* ---- requests ------------------------------------------------------------------------ */
+
+static void on_began(void *arg)
+{
+	struct kube_watch *watch = arg;
+
+	/* A list has to come whole first. */
+	if (watch->phase == PHASE_WATCH)
+		trouble_clear(watch);
+}
 
 static int on_data(void *arg, const char *bytes, size_t size)
 {
@@ -442,7 +450,8 @@ static char *query_make(const struct kube_watch *watch)
 
 static void watch_begin(struct kube_watch *watch)
 {
-	const struct kube_request_events events = {.data = on_data, .done = on_done, .arg = watch};
+	const struct kube_request_events events = {
+		.began = on_began, .data = on_data, .done = on_done, .arg = watch};
 	char *path = query_make(watch);
 	struct error error = {"no memory"};
 	int err = -ENOMEM;
