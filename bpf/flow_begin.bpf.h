@@ -12,6 +12,10 @@
 /* Ports tried for a flow whose source must be the node's address. */
 #define FLOW_SNAT_ATTEMPTS 16
 
+/* What a client's first ACK may cover beyond the SYN-ACK: data that came with it
+ * (RFC 7413).  Who guesses is right once in 65,536 times. */
+#define FLOW_ACK_MAX 0xffff
+
 /* How often a flow looks for its reverse entry: a power of two, 4.3 s. */
 #define FLOW_HEAL_TICKS 32
 
@@ -288,9 +292,9 @@ __noinline int flow_promote(const struct packet *p, const struct lb_flow *flow, 
 	old = reply_find_new(&key, v6);
 	if (!old || old->state == LB_FLOW_NEW)
 		return 0;
-	if (old->flags & LB_REPLY_F_SYN_ACK
-		    ? !(p->tcp_flags & TCP_FLAG_ACK) || (__s32)(p->tcp_ack - old->syn_ack_next) < 0
-		    : old->state == LB_FLOW_CLOSING)
+	if (old->flags & LB_REPLY_F_SYN_ACK ? !(p->tcp_flags & TCP_FLAG_ACK) ||
+						      p->tcp_ack - old->syn_ack_next > FLOW_ACK_MAX
+					    : old->state == LB_FLOW_CLOSING)
 		return 0;
 
 	established = *flow;

@@ -254,6 +254,10 @@ static void a_handshake_makes_a_flow_established(void **state)
 	answer_to(world, 1, IPPROTO_TCP, 4000, TCP_SYN | TCP_ACK, 0xffffffff);
 	ack_from(world, 4000, 0xffffffff); /* one short of it */
 	assert_false(flow_is_established(world, 4000, IPPROTO_TCP));
+	ack_from(world, 4000, 0x10000); /* guessed: more than may have been sent */
+	assert_false(flow_is_established(world, 4000, IPPROTO_TCP));
+	ack_from(world, 4000, 0x7fffffff);
+	assert_false(flow_is_established(world, 4000, IPPROTO_TCP));
 	ack_from(world, 4000, 0);
 	assert_true(flow_is_established(world, 4000, IPPROTO_TCP));
 	/* And both of its packets go on as before. */
