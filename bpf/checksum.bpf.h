@@ -166,8 +166,14 @@ __noinline int checksum_sum_skb(struct __sk_buff *skb, __u32 offset, __u32 bytes
 		offset += CHECKSUM_SKB_CHUNK;
 	}
 	__builtin_memset(chunk, 0, sizeof(chunk));
-	if (tail && bpf_skb_load_bytes(skb, offset, chunk, tail))
-		return -1;
+	if (tail) {
+		/* For the verifier, before 6.3: from 1 to a chunk, whatever it
+		 * was; clang mustn't see that it's the same. */
+		asm volatile("" : "+r"(tail));
+		tail = ((tail - 1) & (CHECKSUM_SKB_CHUNK - 1)) + 1;
+		if (bpf_skb_load_bytes(skb, offset, chunk, tail))
+			return -1;
+	}
 	return checksum_fold(sum + checksum_sum32(chunk, CHECKSUM_SKB_CHUNK / 4));
 }
 

@@ -128,22 +128,25 @@ __noinline int flow_demote(const struct packet *p, const struct lb_flow *flow, _
 {
 	struct lb_backend *backend = backend_find(backend_id);
 	struct lb_flow closed;
-	struct lb_reply reply, *old;
-	union tuple key;
+	struct lb_reply *reply, *old;
+	union tuple key, tuple; /* p's: see flow_tables.bpf.h */
+	__u32 zero = 0;
 
-	if (!p || !flow || !backend)
+	reply = bpf_map_lookup_elem(&reply_scratch, &zero);
+	if (!p || !flow || !backend || !reply)
 		return 0; /* for the verifier: never */
 	flow_reply_key(p, backend, flow->snat_port, &key, v6);
 	old = reply_find(&key, v6);
 	if (!old || (old->state != LB_FLOW_CLOSING && !(p->tcp_flags & TCP_FLAG_RST)))
 		return 0;
-	reply = *old;
+	*reply = *old;
 	closed = *flow;
-	if (reply.tag != flow_tag(&key, v6))
+	tuple = p->tuple;
+	if (reply->tag != flow_tag(&key, v6))
 		return 0;
-	if (reply_store_new(&key, &reply, v6) || flow_store_new(&p->tuple, &closed, v6))
+	if (reply_store_new(&key, reply, v6) || flow_store_new(&tuple, &closed, v6))
 		return 0;
-	flow_delete(&p->tuple, v6);
+	flow_delete(&tuple, v6);
 	reply_delete(&key, v6);
 	return 1;
 }
@@ -221,6 +224,7 @@ __noinline int flow_begin(struct packet *p, struct flow_found *found, bool v6)
 	struct flow_target target = {};
 	struct lb_frontend frontend;
 	enum lb_reason reason;
+	union tuple tuple;
 	__u32 i;
 
 	if (!p || !found)
@@ -261,7 +265,8 @@ __noinline int flow_begin(struct packet *p, struct flow_found *found, bool v6)
 	flow.flags = LB_FLOW_ATTEMPT(found->flags) | target.flags;
 	if (target.flags & LB_FLOW_F_STACK && !settings.stack_used)
 		settings.stack_used = 1;
-	if (flow_store_new(&p->tuple, &flow, v6))
+	tuple = p->tuple;
+	if (flow_store_new(&tuple, &flow, v6))
 		return LB_REASON_FLOW_NOT_STORED;
 	count_connection(target.id);
 	found->id = target.id;
@@ -281,10 +286,12 @@ __noinline int flow_promote(const struct packet *p, const struct lb_flow *flow, 
 {
 	struct lb_backend *backend = backend_find(backend_id);
 	struct lb_flow established;
-	struct lb_reply reply, *old;
-	union tuple key;
+	struct lb_reply *reply, *old;
+	union tuple key, tuple;
+	__u32 zero = 0;
 
-	if (!p || !flow || !backend)
+	reply = bpf_map_lookup_elem(&reply_scratch, &zero);
+	if (!p || !flow || !backend || !reply)
 		return 0; /* for the verifier: never */
 	if (flow_is_syn(p) || flow_next_state(p, flow->state) == LB_FLOW_CLOSING)
 		return 0;
@@ -298,15 +305,16 @@ __noinline int flow_promote(const struct packet *p, const struct lb_flow *flow, 
 		return 0;
 
 	established = *flow;
+	tuple = p->tuple;
 	established.state = flow_next_state(p, LB_FLOW_ESTABLISHED);
-	reply = *old;
-	if (reply.tag != flow_tag(&key, v6))
+	*reply = *old;
+	if (reply->tag != flow_tag(&key, v6))
 		return 0; /* the entry became another key's under our eyes */
 	/* In the order that a reader needs: the way back first, and both new
 	 * entries before the old ones go. */
-	if (reply_store(&key, &reply, v6) || flow_store(&p->tuple, &established, v6))
+	if (reply_store(&key, reply, v6) || flow_store(&tuple, &established, v6))
 		return 0;
-	flow_delete_new(&p->tuple, v6);
+	flow_delete_new(&tuple, v6);
 	reply_delete_new(&key, v6);
 	return 1;
 }
@@ -334,10 +342,12 @@ __noinline int flow_find_young(const struct packet *p, struct flow_found *found,
 	struct flow_target target;
 	enum lb_reason reason;
 	struct lb_flow *flow;
+	union tuple tuple;
 
 	if (!p || !found)
 		return LB_REASON_FLOW_NOT_STORED; /* for the verifier: never */
-	flow = flow_find_new(&p->tuple, v6);
+	tuple = p->tuple;
+	flow = flow_find_new(&tuple, v6);
 	if (!flow)
 		return FLOW_NONE;
 	reason = flow_hit(p, flow, now, &target, v6);
@@ -351,7 +361,7 @@ __noinline int flow_find_young(const struct packet *p, struct flow_found *found,
 	found->snat_port = target.snat_port;
 	found->flags = target.flags;
 	if (hidden)
-		flow_delete(&p->tuple, v6);
+		flow_delete(&tuple, v6);
 	/* The entry isn't ours any more once it has moved.  A SYN's own clock
 	 * runs from the first one sent to this backend. */
 	if (!flow_promote(p, flow, target.id, v6) &&

@@ -6,6 +6,9 @@
  * Each map has a call of its own (flow_apart): the verifier inlines a look-up
  * only where it knows the map.  Established flows are looked up first, so that
  * a packet of one costs one look-up.
+ *
+ * Keys lie on the stack: before 6.2 the verifier takes none from what a global
+ * function's argument points at, so those functions copy the packet's tuple.
  */
 #ifndef FLOW_TABLES_BPF_H
 #define FLOW_TABLES_BPF_H

@@ -53,8 +53,9 @@ __noinline int reply_was_asked_for(const struct packet *p, const struct lb_reply
 	if (flow && flow->state != LB_FLOW_CLOSING &&
 	    LB_FLOW_BACKEND_ID(flow->backend) == reply->backend)
 		return 1;
-	reply_delete(&p->tuple, v6);
-	reply_delete_new(&p->tuple, v6);
+	key = p->tuple;
+	reply_delete(&key, v6);
+	reply_delete_new(&key, v6);
 	return 0;
 }
 

@@ -65,6 +65,9 @@ static __always_inline enum lb_reason tc_forward(struct __sk_buff *skb, struct p
 		return reject_send(skb, p, reason, 0, v6);
 	if (reason)
 		return reason;
+	target.backend = flow_apart(target.backend);
+	if (!target.backend) /* for the verifier, before 6.3: never */
+		return LB_REASON_FLOW_NOT_STORED;
 	flow_target_tuple(p, target.backend, target.snat_port, &to, v6);
 	if (target.flags & LB_FLOW_F_STACK)
 		return tc_to_stack(skb, p, &to, target.id, ret_action, v6);

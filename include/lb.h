@@ -174,12 +174,18 @@ struct lb_backend {
 };
 _Static_assert(sizeof(struct lb_backend) == 48, "ABI");
 
+enum lb_device_flag {
+	/* A native XDP program may redirect to it: into a veth whose other end
+	 * doesn't poll, the packet would be lost without an error. */
+	LB_DEVICE_F_NATIVE = 1U << 0,
+};
+
 /* Value of devices, by index (1 up): the devices that next hops name. */
 struct lb_device {
 	__u32 ifindex; /* 0 = free */
 	__u32 mtu;     /* bytes, without the Ethernet header */
 	__u8 mac[6];
-	__u16 pad;
+	__u16 flags; /* LB_DEVICE_F_* */
 };
 _Static_assert(sizeof(struct lb_device) == 16, "ABI");
 

@@ -72,8 +72,7 @@ static struct datapath *open_or_fail(const struct datapath_config *c)
 	return datapath;
 }
 
-static void attach_or_fail(struct datapath *datapath, const struct datapath_device *devices,
-			   size_t n)
+static void attach_or_fail(struct datapath *datapath, struct datapath_device *devices, size_t n)
 {
 	struct error error;
 

@@ -23,6 +23,7 @@ static const struct {
 	enum bpf_attach_type type;
 	__u32 flags;
 } hooks[] = {
+	[ATTACH_XDP_NATIVE] = {"xdp", BPF_XDP, XDP_FLAGS_DRV_MODE},
 	[ATTACH_XDP_GENERIC] = {"xdp-generic", BPF_XDP, XDP_FLAGS_SKB_MODE},
 	[ATTACH_TCX_INGRESS] = {"tcx-ingress", ATTACH_BPF_TCX_INGRESS, ATTACH_BPF_F_BEFORE},
 	[ATTACH_TCX_EGRESS] = {"tcx-egress", ATTACH_BPF_TCX_EGRESS, ATTACH_BPF_F_BEFORE},
@@ -193,6 +194,25 @@ static int clsact_remove(const char *path, enum attach_hook at, int ifindex)
 	return unlink(path) ? -errno : 0;
 }
 
+static bool hook_is_xdp(enum attach_hook hook)
+{
+	return hook == ATTACH_XDP_NATIVE || hook == ATTACH_XDP_GENERIC;
+}
+
+/* A device has one XDP program: the link of ours in the other mode goes first.
+ * TC, which is attached by now, does alone what XDP does. */
+static void xdp_make_room(const char *dir, const struct attach_point *point)
+{
+	struct attach_point other = *point;
+	char path[PINS_PATH_MAX], name[32];
+
+	other.hook = point->hook == ATTACH_XDP_NATIVE ? ATTACH_XDP_GENERIC : ATTACH_XDP_NATIVE;
+	attach_name(name, &other);
+	pins_path(path, dir, "links", name);
+	if (!access(path, F_OK))
+		link_remove(path);
+}
+
 int attach_ensure(const char *dir, const struct attach_point *point, struct error *error)
 {
 	char path[PINS_PATH_MAX], name[32];
@@ -206,10 +226,12 @@ int attach_ensure(const char *dir, const struct attach_point *point, struct erro
 		err = link_adopt(path, point);
 		if (err > 0)
 			return 0;
+		if (!err && hook_is_xdp(point->hook))
+			xdp_make_room(dir, point);
 		err = err ?: link_create(path, point);
 	}
-	/* -EEXIST: it is a native one. */
-	if ((err == -EBUSY || err == -EEXIST) && point->hook == ATTACH_XDP_GENERIC)
+	/* -EEXIST: one in the other mode. */
+	if ((err == -EBUSY || err == -EEXIST) && hook_is_xdp(point->hook))
 		return error_set(error, err,
 				 "device %s carries another XDP program; --hook tc goes without",
 				 point->device);

@@ -17,6 +17,7 @@
 #include "error.h"
 
 enum attach_hook {
+	ATTACH_XDP_NATIVE,
 	ATTACH_XDP_GENERIC,
 	ATTACH_TCX_INGRESS,
 	ATTACH_TCX_EGRESS,

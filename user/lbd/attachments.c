@@ -7,7 +7,7 @@
 
 /* Room was made before. */
 static void attachment_add(struct attachments *to, int ifindex, const char name[IFNAMSIZ], int role,
-			   enum hook hook, const char *reason)
+			   enum hook hook, bool may_fall_back, const char *reason)
 {
 	struct attachment *attachment = &to->list[to->n++];
 
@@ -15,14 +15,14 @@ static void attachment_add(struct attachments *to, int ifindex, const char name[
 	memcpy(attachment->name, name, IFNAMSIZ);
 	attachment->device.ifindex = ifindex;
 	attachment->device.role = role;
-	attachment->device.hook = hook;
+	attachment->device.hook = attachment->device.used = hook;
+	attachment->device.may_fall_back = may_fall_back;
 	attachment->reason = reason;
 }
 
 static void attachment_copy(struct attachments *to, const struct attachment *from)
 {
-	attachment_add(to, from->device.ifindex, from->name, from->device.role, from->device.hook,
-		       from->reason);
+	to->list[to->n++] = *from;
 }
 
 static int attachments_alloc(size_t room, struct attachments *ret)
@@ -42,13 +42,13 @@ int attachments_collect(const struct uplinks *uplinks, const struct devices *dev
 	for (size_t i = 0; i < npods; i++) {
 		const struct netlink_link *link = netlink_link_by_index(netlink, pods[i]);
 
-		attachment_add(ret, link->ifindex, link->name, DEVICE_POD, HOOK_TC, "");
+		attachment_add(ret, link->ifindex, link->name, DEVICE_POD, HOOK_TC, false, "");
 	}
 	for (size_t i = 0; i < uplinks->n; i++) {
 		const struct uplink *uplink = &uplinks->list[i];
 
 		attachment_add(ret, uplink->ifindex, uplink->name, DEVICE_UPLINK, uplink->hook,
-			       uplink->reason);
+			       uplink->may_fall_back, uplink->reason);
 	}
 	return 0;
 }
@@ -92,7 +92,7 @@ bool attachments_equal(const struct attachments *a, const struct attachments *b)
 	return a->n == b->n && attachments_contain(a, b);
 }
 
-int attachments_attach(const struct attachments *attachments, struct datapath *datapath,
+int attachments_attach(struct attachments *attachments, struct datapath *datapath,
 		       struct error *error)
 {
 	struct datapath_device *devices = calloc(attachments->n + 1, sizeof(*devices));
@@ -105,6 +105,8 @@ int attachments_attach(const struct attachments *attachments, struct datapath *d
 		devices[i].name = attachments->list[i].name;
 	}
 	err = datapath_attach(datapath, devices, attachments->n, error);
+	for (size_t i = 0; i < attachments->n; i++)
+		attachments->list[i].device = devices[i];
 	free(devices);
 	return err;
 }

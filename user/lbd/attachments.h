@@ -14,7 +14,7 @@
 struct attachment {
 	struct datapath_device device; /* its name is the one below */
 	char name[IFNAMSIZ];
-	const char *reason; /* why this hook, "" for pods */
+	const char *reason; /* why the hook is wanted, "" for pods */
 };
 
 struct attachments {
@@ -34,7 +34,8 @@ bool attachments_equal(const struct attachments *a, const struct attachments *b)
 /* Are all of b's in a? */
 bool attachments_contain(const struct attachments *a, const struct attachments *b);
 
-int attachments_attach(const struct attachments *attachments, struct datapath *datapath,
+/* Sets what is in use, too. */
+int attachments_attach(struct attachments *attachments, struct datapath *datapath,
 		       struct error *error);
 
 /* Frees what it holds; the set is empty then. */

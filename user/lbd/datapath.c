@@ -293,14 +293,45 @@ struct maps *datapath_maps(struct datapath *datapath)
 	return datapath->maps;
 }
 
-int datapath_attach(struct datapath *datapath, const struct datapath_device *devices, size_t n,
+/* The XDP program of an uplink, in the hook that is wanted or one it falls back
+ * to; with HOOK_TC there is none. */
+static int attach_xdp(struct datapath *datapath, struct datapath_device *device,
+		      struct attach_point *points, size_t *npoints, struct error *error)
+{
+	const struct lb_bpf *skel = datapath->skel;
+	int err = 0;
+
+	device->refusal[0] = '\0';
+	for (device->used = device->hook; device->used != HOOK_TC; device->used++) {
+		bool native = device->used == HOOK_XDP;
+		struct attach_point point = {
+			.hook = native ? ATTACH_XDP_NATIVE : ATTACH_XDP_GENERIC,
+			.ifindex = device->ifindex,
+			.device = device->name,
+			.program_fd = bpf_program__fd(native ? skel->progs.lb_xdp_native
+							     : skel->progs.lb_xdp),
+		};
+
+		err = attach_ensure(datapath->dir, &point, error);
+		if (!err) {
+			points[(*npoints)++] = point;
+			return 0;
+		}
+		snprintf(device->refusal, sizeof(device->refusal), "%.*s",
+			 (int)sizeof(device->refusal) - 1, error->text);
+		if (!device->may_fall_back)
+			return err;
+	}
+	return 0;
+}
+
+int datapath_attach(struct datapath *datapath, struct datapath_device *devices, size_t n,
 		    struct error *error)
 {
 	struct attach_point *points = calloc(3 * n + 1, sizeof(*points));
 	int uplink_fd = bpf_program__fd(datapath->skel->progs.lb_tc_uplink);
 	int pod_fd = bpf_program__fd(datapath->skel->progs.lb_tc_pod);
 	int egress_fd = bpf_program__fd(datapath->skel->progs.lb_tc_egress);
-	int xdp_fd = bpf_program__fd(datapath->skel->progs.lb_xdp);
 	enum attach_hook in = datapath->tcx ? ATTACH_TCX_INGRESS : ATTACH_CLSACT_INGRESS;
 	enum attach_hook out = datapath->tcx ? ATTACH_TCX_EGRESS : ATTACH_CLSACT_EGRESS;
 	size_t npoints = 0;
@@ -309,23 +340,24 @@ int datapath_attach(struct datapath *datapath, const struct datapath_device *dev
 	if (!points)
 		return error_set(error, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < n; i++) {
-		const struct datapath_device *device = &devices[i];
-
+		struct datapath_device *device = &devices[i];
+		bool uplink = device->role == DEVICE_UPLINK;
 		/* The way back before the way in, and TC before XDP: it does
 		 * alone what XDP does. */
-		points[npoints++] =
-			(struct attach_point){out, device->ifindex, device->name, egress_fd};
-		points[npoints++] =
-			(struct attach_point){in, device->ifindex, device->name,
-					      device->role == DEVICE_UPLINK ? uplink_fd : pod_fd};
-		if (device->role == DEVICE_UPLINK && device->hook == HOOK_XDP_GENERIC)
-			points[npoints++] = (struct attach_point){
-				ATTACH_XDP_GENERIC, device->ifindex, device->name, xdp_fd};
-	}
-	for (size_t i = 0; i < npoints; i++) {
+		const struct attach_point tc[] = {
+			{out, device->ifindex, device->name, egress_fd},
+			{in, device->ifindex, device->name, uplink ? uplink_fd : pod_fd},
+		};
 		struct error one;
-		int failed = attach_ensure(datapath->dir, &points[i], &one);
+		int failed = 0;
 
+		for (int t = 0; t < 2 && !failed; t++) {
+			failed = attach_ensure(datapath->dir, &tc[t], &one);
+			points[npoints++] = tc[t];
+		}
+		device->used = HOOK_TC;
+		if (uplink && !failed)
+			failed = attach_xdp(datapath, device, points, &npoints, &one);
 		if (failed && !err) {
 			err = failed;
 			*error = one;

@@ -52,7 +52,12 @@ struct datapath_device {
 		DEVICE_UPLINK,
 		DEVICE_POD
 	} role;
-	enum hook hook; /* uplinks: never HOOK_AUTO; pods have TC alone */
+	enum hook hook;	    /* uplinks: never HOOK_AUTO; pods have TC alone */
+	bool may_fall_back; /* to xdp-generic, then tc, where the device refuses */
+	/* Set by datapath_attach(): the hook in use, and why it isn't the wanted
+	 * one ("" = it is). */
+	enum hook used;
+	char refusal[160];
 };
 
 /* Defaults of the sizes. */
@@ -75,7 +80,7 @@ bool datapath_is_fresh(const struct datapath *datapath);
 /* Attach to exactly these devices: new ones get links, known ones the new
  * programs, all others lose theirs.  A device that fails is named in error and
  * the others are done all the same; then the first -errno is returned. */
-int datapath_attach(struct datapath *datapath, const struct datapath_device *devices, size_t n,
+int datapath_attach(struct datapath *datapath, struct datapath_device *devices, size_t n,
 		    struct error *error);
 
 /* Close what this process holds; pins and traffic stay. */

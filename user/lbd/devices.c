@@ -98,6 +98,8 @@ static void entry_set(struct lb_device *entry, const struct netlink_link *link)
 	entry->ifindex = (uint32_t)link->ifindex;
 	entry->mtu = link->mtu;
 	memcpy(entry->mac, link->mac, sizeof(entry->mac));
+	/* NICs and taps take what a native program sends; a veth may not. */
+	entry->flags = !*link->kind || !strcmp(link->kind, "tun") ? LB_DEVICE_F_NATIVE : 0;
 }
 
 /* The index of a device, a new one where it has none; 0 = the table is full.
@@ -150,6 +152,7 @@ static int entry_store(struct devices *devices, uint32_t index, struct error *er
 	 * lost with the old MAC, too. */
 	memcpy(to->mac, from->mac, sizeof(to->mac));
 	__atomic_store_n(&to->mtu, from->mtu, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->flags, from->flags, __ATOMIC_RELAXED);
 	__atomic_store_n(&to->ifindex, from->ifindex, __ATOMIC_RELEASE);
 	return 0;
 }

@@ -125,10 +125,6 @@ int option_set_hook(const struct option_spec *spec, struct options *options, con
 	for (enum hook hook = HOOK_AUTO; hook <= HOOK_TC; hook++) {
 		if (strcmp(value, hook_name(hook)))
 			continue;
-		if (hook == HOOK_XDP)
-			return error_set(error, -EINVAL,
-					 "\"xdp\" (native) isn't in this version yet: "
-					 "auto, xdp-generic or tc expected");
 		*to = hook;
 		return 0;
 	}

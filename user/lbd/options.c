@@ -38,7 +38,7 @@ static const struct option_spec specs[] = {
 	 option_add_address, LIST(node_addresses), .fallback = "POD_IP"},
 	{"pod-cidr", "CIDR", "devices that lead into it lead to pods; may be repeated",
 	 option_add_prefix, LIST(pod_cidrs)},
-	{"hook", "auto|xdp-generic|tc", "where uplinks get their programs (default: auto)",
+	{"hook", "auto|xdp|xdp-generic|tc", "where uplinks get their programs (default: auto)",
 	 option_set_hook, FIELD(hook)},
 	{"tc", "auto|tcx|clsact", "how TC programs are attached (default: tcx where it is)",
 	 option_set_tc, FIELD(tc)},

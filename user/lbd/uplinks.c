@@ -7,18 +7,25 @@
 /* Addresses of one device that are looked at for the first of each family. */
 #define ADDRESSES_MAX 64
 
-/* Generic XDP comes first everywhere: on a veth native XDP would switch GSO off
- * at the peer, and on a NIC native XDP isn't in this version yet. */
+/* Native XDP where there is hardware (or what plays it, for a guest) behind the
+ * device.  On a veth it would switch GSO off at the peer. */
 static void uplink_choose_hook(struct uplink *uplink, const struct netlink_link *link,
 			       enum hook wanted)
 {
-	uplink->hook = wanted == HOOK_AUTO ? HOOK_XDP_GENERIC : wanted;
+	bool nic = !*link->kind;
+
+	uplink->hook = wanted;
+	uplink->may_fall_back = wanted == HOOK_AUTO;
+	if (wanted == HOOK_AUTO)
+		uplink->hook = nic ? HOOK_XDP : HOOK_XDP_GENERIC;
 	if (wanted != HOOK_AUTO)
 		uplink->reason = "as --hook says";
-	else if (strcmp(link->kind, "veth") == 0)
+	else if (nic)
+		uplink->reason = "a NIC";
+	else if (!strcmp(link->kind, "veth"))
 		uplink->reason = "a veth: native XDP would switch its peer's GSO off";
 	else
-		uplink->reason = "native XDP isn't in this version yet";
+		uplink->reason = "a virtual device";
 }
 
 static void uplink_add(struct uplinks *uplinks, const struct netlink_link *link, enum hook hook)

@@ -13,6 +13,7 @@ struct uplink {
 	int ifindex;
 	char name[IFNAMSIZ];
 	enum hook hook;	    /* never HOOK_AUTO */
+	bool may_fall_back; /* where the device refuses it */
 	const char *reason; /* why this hook; static text */
 };
 
