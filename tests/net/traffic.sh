@@ -153,7 +153,7 @@ masquerade() { # PATH
 	[[ $1 = bypass ]] && echo masquerade || echo 'oifname "eth0" masquerade'
 }
 
-for way in "xdp-generic bypass" "tc bypass" "xdp-generic stack" "tc stack"; do
+for way in "xdp bypass" "xdp-generic bypass" "tc bypass" "xdp-generic stack" "tc stack"; do
 	read -r hook path <<<"$way"
 	[[ $path = bypass ]] && bypass=on || bypass=off
 	lab up --replicas 5 --ipv6 --hook "$hook" -- --bypass $bypass >/dev/null

@@ -101,6 +101,7 @@ static void forward_rows(enum world_program program, int redirect, enum frame_ch
 	char what[100];
 
 	world_web(world, 5);
+	world_device_native(world, program == WORLD_XDP_NATIVE);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct frame_spec spec = rows[i].spec;
 		bool udp = spec.protocol == IPPROTO_UDP;
@@ -115,7 +116,7 @@ static void forward_rows(enum world_program program, int redirect, enum frame_ch
 			if (world_run(world, program, &in, &out) != redirect)
 				fail_msg("%s: not redirected", what);
 			assert_forwarded(&in, &out, checksum == FRAME_PARTIAL,
-					 checksum == FRAME_NONE, program == WORLD_XDP, what);
+					 checksum == FRAME_NONE, program != WORLD_TC_UPLINK, what);
 		}
 	}
 	world_close(world);
@@ -125,6 +126,40 @@ static void xdp_forwards_finished_checksums(void **state)
 {
 	(void)state;
 	forward_rows(WORLD_XDP, WORLD_XDP_REDIRECT, FRAME_FINISHED);
+}
+
+static void native_xdp_forwards_to_devices_that_take_it(void **state)
+{
+	(void)state;
+	forward_rows(WORLD_XDP_NATIVE, WORLD_XDP_REDIRECT, FRAME_FINISHED);
+	forward_rows(WORLD_XDP_NATIVE, WORLD_XDP_REDIRECT, FRAME_NONE);
+}
+
+/* A veth as the target, a checksum that nobody would finish: untouched. */
+static void native_xdp_leaves_to_tc_what_would_be_lost(void **state)
+{
+	struct world *world = world_open();
+	struct frame in, out;
+	uint64_t left = 0;
+
+	(void)state;
+	world_web(world, 5);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (int native = 0; native < 2; native++) {
+			struct frame_spec spec = rows[i].spec;
+
+			spec.checksum = native ? FRAME_PARTIAL : FRAME_FINISHED;
+			frame_port(&spec, 4000 + i);
+			frame_build(&in, &spec);
+			world_device_native(world, native);
+			assert_int_equal(world_run(world, WORLD_XDP_NATIVE, &in, &out),
+					 WORLD_XDP_PASS);
+			assert_int_equal(out.length, in.length);
+			assert_memory_equal(out.bytes, in.bytes, in.length);
+			assert_int_equal(world_count(world, LB_REASON_LEFT_TO_TC), ++left);
+		}
+	}
+	world_close(world);
 }
 
 static void xdp_keeps_partial_checksums_partial(void **state)
@@ -304,6 +339,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(xdp_forwards_finished_checksums),
+		cmocka_unit_test(native_xdp_forwards_to_devices_that_take_it),
+		cmocka_unit_test(native_xdp_leaves_to_tc_what_would_be_lost),
 		cmocka_unit_test(xdp_keeps_partial_checksums_partial),
 		cmocka_unit_test(xdp_keeps_udp_without_checksum),
 		cmocka_unit_test(tc_forwards_finished_checksums),

@@ -84,13 +84,19 @@ struct world *world_open(void)
 						      : WORLD_ENTRIES);
 	}
 	must(!lb_bpf__load(world->skel));
+	world_device_native(world, false);
+	return world;
+}
 
-	struct lb_device device = {.ifindex = world->pods, .mtu = WORLD_POD_MTU};
+void world_device_native(struct world *world, bool native)
+{
+	struct lb_device device = {.ifindex = world->pods,
+				   .mtu = WORLD_POD_MTU,
+				   .flags = native ? LB_DEVICE_F_NATIVE : 0};
 	uint32_t index = 1;
 
 	memcpy(device.mac, world_device_mac, sizeof(device.mac));
 	must(!bpf_map_update_elem(bpf_map__fd(world->skel->maps.devices), &index, &device, 0));
-	return world;
 }
 
 void world_close(struct world *world)
@@ -247,6 +253,7 @@ int world_run(struct world *world, enum world_program program, const struct fram
 {
 	struct bpf_program *programs[] = {
 		[WORLD_XDP] = world->skel->progs.lb_xdp,
+		[WORLD_XDP_NATIVE] = world->skel->progs.lb_xdp_native,
 		[WORLD_TC_UPLINK] = world->skel->progs.lb_tc_uplink,
 		[WORLD_TC_POD] = world->skel->progs.lb_tc_pod,
 		[WORLD_TC_EGRESS] = world->skel->progs.lb_tc_egress,
@@ -256,7 +263,7 @@ int world_run(struct world *world, enum world_program program, const struct fram
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = copy.bytes, .data_size_in = copy.length,
 		    .data_out = out->bytes, .data_size_out = sizeof(out->bytes));
 
-	if (program != WORLD_XDP) {
+	if (program != WORLD_XDP && program != WORLD_XDP_NATIVE) {
 		opts.ctx_in = &skb;
 		opts.ctx_size_in = sizeof(skb);
 	}

@@ -62,6 +62,7 @@ void world_web(struct world *world, uint32_t n);
 
 enum world_program {
 	WORLD_XDP,
+	WORLD_XDP_NATIVE,
 	WORLD_TC_UPLINK,
 	WORLD_TC_POD,
 	WORLD_TC_EGRESS, /* of the uplink */
@@ -74,6 +75,10 @@ int world_run(struct world *world, enum world_program program, const struct fram
 
 /* Let the programs forget the flows they have seen in this tick. */
 void world_cache_clear(struct world *world);
+
+/* Device 1 takes what a native XDP program sends (LB_DEVICE_F_NATIVE), or not:
+ * the latter at first. */
+void world_device_native(struct world *world, bool native);
 
 /* What is sent on is counted by its backend alone: the sum over all. */
 uint64_t world_count(struct world *world, enum lb_reason reason);

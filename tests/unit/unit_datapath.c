@@ -15,6 +15,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "attach.h"
 #include "datapath.h"
 
 static char root[] = "/tmp/guideway-bpffs-XXXXXX";
@@ -207,8 +208,29 @@ static bool link_exists(const char *name)
 	return !access(path, F_OK);
 }
 
+/* Kernels before 6.6 have clsact filters instead of tcx links. */
+static bool kernel_has_tcx(void)
+{
+	static int has = -1;
+
+	if (has < 0) {
+		int fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "probe", "GPL", pass, 2, NULL);
+
+		assert_true(fd >= 0);
+		has = attach_has_tcx(fd);
+		close(fd);
+	}
+	return has;
+}
+
+static void tc_name(char name[32], int ifindex)
+{
+	snprintf(name, 32, "%s-ingress-%d", kernel_has_tcx() ? "tcx" : "clsact", ifindex);
+}
+
 static void programs_are_replaced_behind_their_links(void **state)
 {
+	int nlinks = kernel_has_tcx() ? 3 : 1; /* a clsact filter is none */
 	struct datapath_device devices[] = {
 		{.ifindex = if_nametoindex("uplink"),
 		 .name = "uplink",
@@ -224,12 +246,12 @@ static void programs_are_replaced_behind_their_links(void **state)
 	(void)state;
 	attach_or_fail(datapath, devices, 2);
 	snprintf(names[0], 32, "xdp-generic-%d", devices[0].ifindex);
-	snprintf(names[1], 32, "tcx-ingress-%d", devices[0].ifindex);
-	snprintf(names[2], 32, "tcx-ingress-%d", devices[1].ifindex);
-	for (int i = 0; i < 3; i++)
+	tc_name(names[1], devices[0].ifindex);
+	tc_name(names[2], devices[1].ifindex);
+	for (int i = 0; i < nlinks; i++)
 		link_ids(names[i], &link[i], &program[i]);
 	attach_or_fail(datapath, devices, 2); /* nothing to do */
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < nlinks; i++) {
 		link_ids(names[i], &new_link, &new_program);
 		assert_int_equal(new_link, link[i]);
 		assert_int_equal(new_program, program[i]);
@@ -238,12 +260,54 @@ static void programs_are_replaced_behind_their_links(void **state)
 
 	datapath = open_or_fail(&c);
 	attach_or_fail(datapath, devices, 2);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < nlinks; i++) {
 		link_ids(names[i], &new_link, &new_program);
 		assert_int_equal(new_link, link[i]);
 		assert_int_not_equal(new_program, program[i]);
 	}
 	datapath_close(datapath);
+}
+
+static void native_and_generic_take_each_others_place(void **state)
+{
+	struct datapath_device device = {
+		.ifindex = if_nametoindex("uplink"), .name = "uplink", .role = DEVICE_UPLINK};
+	static const enum hook hooks[] = {HOOK_XDP_GENERIC, HOOK_XDP, HOOK_XDP,
+					  HOOK_XDP_GENERIC, HOOK_TC,  HOOK_XDP};
+	struct datapath_config c = config();
+	char native[32], generic[32];
+
+	(void)state;
+	snprintf(native, sizeof(native), "xdp-%d", device.ifindex);
+	snprintf(generic, sizeof(generic), "xdp-generic-%d", device.ifindex);
+	for (size_t i = 0; i < sizeof(hooks) / sizeof(*hooks); i++) {
+		struct datapath *datapath = open_or_fail(&c);
+
+		device.hook = hooks[i];
+		attach_or_fail(datapath, &device, 1);
+		assert_int_equal(device.used, hooks[i]);
+		assert_string_equal(device.refusal, "");
+		assert_int_equal(link_exists(native), hooks[i] == HOOK_XDP);
+		assert_int_equal(link_exists(generic), hooks[i] == HOOK_XDP_GENERIC);
+		datapath_close(datapath);
+	}
+	/* A device that can't: the next best, and why. */
+	assert_int_equal(system("ip link add flat type bridge && ip link set flat up"), 0);
+	device = (struct datapath_device){.ifindex = if_nametoindex("flat"),
+					  .name = "flat",
+					  .role = DEVICE_UPLINK,
+					  .hook = HOOK_XDP};
+	struct datapath *datapath = open_or_fail(&c);
+	struct error error;
+
+	assert_true(datapath_attach(datapath, &device, 1, &error) < 0);
+	assert_non_null(strstr(error.text, "device flat: can't attach xdp: "));
+	device.may_fall_back = true;
+	attach_or_fail(datapath, &device, 1);
+	assert_int_equal(device.used, HOOK_XDP_GENERIC);
+	assert_non_null(strstr(device.refusal, "device flat: can't attach xdp: "));
+	datapath_close(datapath);
+	assert_int_equal(system("ip link del flat"), 0);
 }
 
 static void devices_that_are_not_named_are_detached(void **state)
@@ -258,7 +322,7 @@ static void devices_that_are_not_named_are_detached(void **state)
 
 	(void)state;
 	snprintf(xdp, sizeof(xdp), "xdp-generic-%d", device.ifindex);
-	snprintf(tc, sizeof(tc), "tcx-ingress-%d", device.ifindex);
+	tc_name(tc, device.ifindex);
 	attach_or_fail(datapath, &device, 1);
 	assert_true(link_exists(xdp) && link_exists(tc));
 	device.hook = HOOK_TC;
@@ -302,6 +366,8 @@ static void clsact_does_what_tcx_does(void **state)
 	foreign.prog_fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "foreign", "GPL", pass, 2, NULL);
 	assert_int_equal(bpf_tc_attach(&hook, &foreign), 0);
 	close(foreign.prog_fd);
+	if (!kernel_has_tcx())
+		return;
 	c.tc = DATAPATH_TC_AUTO;
 	datapath = open_or_fail(&c);
 	attach_or_fail(datapath, &device, 1);
@@ -324,16 +390,22 @@ static void a_device_that_came_back_gets_a_new_link(void **state)
 	(void)state;
 	assert_int_equal(system("ip link add pod2 index 77 type veth peer name inside2"), 0);
 	device.ifindex = 77;
-	snprintf(name, sizeof(name), "tcx-ingress-77");
+	tc_name(name, 77);
 	attach_or_fail(datapath, &device, 1);
-	link_ids(name, &first, &program);
+	if (kernel_has_tcx())
+		link_ids(name, &first, &program);
 	/* Its ifindex, too: the pinned link is dead all the same. */
 	assert_int_equal(system("ip link del pod2 && "
 				"ip link add pod2 index 77 type veth peer name inside2"),
 			 0);
 	attach_or_fail(datapath, &device, 1);
-	link_ids(name, &second, &program);
-	assert_int_not_equal(first, second);
+	assert_true(link_exists(name));
+	if (kernel_has_tcx()) {
+		link_ids(name, &second, &program);
+		assert_int_not_equal(first, second);
+	} else {
+		assert_int_equal(system("tc filter show dev pod2 ingress | grep -q lb_tc_pod"), 0);
+	}
 	datapath_close(datapath);
 }
 
@@ -360,8 +432,14 @@ static void a_foreign_xdp_program_is_respected(void **state)
 	assert_true(datapath_attach(datapath, devices, 2, &error) < 0);
 	assert_non_null(strstr(error.text, "device uplink carries another XDP program"));
 	/* The other devices have theirs. */
-	snprintf(name, sizeof(name), "tcx-ingress-%d", devices[1].ifindex);
+	tc_name(name, devices[1].ifindex);
 	assert_true(link_exists(name));
+	/* Where nobody insists, TC alone does it. */
+	devices[0].may_fall_back = true;
+	attach_or_fail(datapath, devices, 2);
+	assert_int_equal(devices[0].used, HOOK_TC);
+	assert_non_null(strstr(devices[0].refusal, "carries another XDP program"));
+	devices[0].may_fall_back = false;
 	close(link);
 	close(program);
 	datapath_close(datapath);
@@ -377,6 +455,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_second_daemon_is_refused, detach),
 		cmocka_unit_test_teardown(a_directory_off_bpffs_is_refused, detach),
 		cmocka_unit_test_teardown(programs_are_replaced_behind_their_links, detach),
+		cmocka_unit_test_teardown(native_and_generic_take_each_others_place, detach),
 		cmocka_unit_test_teardown(devices_that_are_not_named_are_detached, detach),
 		cmocka_unit_test_teardown(clsact_does_what_tcx_does, detach),
 		cmocka_unit_test_teardown(a_device_that_came_back_gets_a_new_link, detach),

@@ -400,8 +400,10 @@ static void totals_beyond_32_bits_are_numbers(void **state)
 static void status_tells_revisions_counts_and_attachments(void **state)
 {
 	struct attachment list[2] = {
-		{.device = {.role = DEVICE_POD, .hook = HOOK_TC}, .name = "veth1", .reason = ""},
-		{.device = {.role = DEVICE_UPLINK, .hook = HOOK_XDP_GENERIC},
+		{.device = {.role = DEVICE_POD, .hook = HOOK_TC, .used = HOOK_TC},
+		 .name = "veth1",
+		 .reason = ""},
+		{.device = {.role = DEVICE_UPLINK, .hook = HOOK_XDP, .used = HOOK_XDP_GENERIC},
 		 .name = "eth0",
 		 .reason = "so"}};
 	json_t *status;
