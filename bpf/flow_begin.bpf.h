@@ -211,6 +211,32 @@ struct flow_found {
 	__u8 pad;
 };
 
+/* Step 4: where the client's flows go, or what the ring says. */
+static __always_inline enum lb_reason flow_pick(struct packet *p,
+						const struct lb_frontend *frontend, __u32 attempt,
+						__u32 *ret_id, bool v6)
+{
+	__u32 id = frontend->service;
+	struct lb_service *service = bpf_map_lookup_elem(&services, &id);
+	enum lb_scope scope = pick_scope(p, frontend);
+	enum lb_reason reason;
+	__u64 hash = p->hash;
+
+	if (!service)
+		return LB_REASON_NO_ENDPOINT;
+	if (service->affinity_ticks) {
+		/* Unanswered: another one this time. */
+		*ret_id = attempt ? 0 : affinity_backend(p, id, service->affinity_ticks, scope, v6);
+		if (*ret_id)
+			return 0;
+		hash = affinity_hash(p, service->identity, v6);
+	}
+	reason = pick_backend(service, frontend, scope, hash, attempt, ret_id);
+	if (!reason && service->affinity_ticks)
+		affinity_store(p, id, *ret_id, v6);
+	return reason;
+}
+
 /*
  * A new flow: pick a backend of the frontend's service and store both entries.
  *
@@ -238,7 +264,7 @@ __noinline int flow_begin(struct packet *p, struct flow_found *found, bool v6)
 	if (p->protocol == IPPROTO_TCP && !flow_is_syn(p))
 		flow.state = LB_FLOW_ESTABLISHED;
 	flow_hash(p, v6);
-	reason = pick_backend(frontend.service, p->hash, LB_FLOW_ATTEMPT(found->flags), &target.id);
+	reason = flow_pick(p, &frontend, LB_FLOW_ATTEMPT(found->flags), &target.id, v6);
 	if (reason)
 		return reason;
 	target.backend = backend_find(target.id);

@@ -24,6 +24,7 @@
 #include "pick.bpf.h"	  /* 4: a backend for a new flow */
 #include "flow_tables.bpf.h"
 #include "flow.bpf.h"	    /* 3: the backend of the flow */
+#include "affinity.bpf.h"   /* 4: or the client's own */
 #include "flow_cache.bpf.h" /* 3: or who had it a moment ago */
 #include "flow_begin.bpf.h" /* 3: or a new flow's */
 #include "fragment.bpf.h"   /* ports of what has none */

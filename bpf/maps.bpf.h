@@ -27,7 +27,7 @@ volatile __u8 frontend_filter[LB_FILTER_BYTES] SEC(".data.frontend_filter");
 
 volatile struct lb_settings settings SEC(".data.settings");
 
-/* Service id -> flags, and its name for people.  Not read on the packet path. */
+/* Service id -> how flows begin, and its name for people. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -43,6 +43,29 @@ struct {
 	__type(key, __u32);
 	__type(value, struct lb_service_name);
 } service_names SEC(".maps");
+
+/* Service id -> flows begun, of those that take backends in turn. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} cursors SEC(".maps");
+
+/* A client of a service with affinity -> its backend. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct lb_affinity4_key);
+	__type(value, struct lb_affinity);
+} affinity4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct lb_affinity6_key);
+	__type(value, struct lb_affinity);
+} affinity6 SEC(".maps");
 
 /* LB_RING_INDEX(service, scope) -> where its ring is in the arena. */
 struct {

@@ -32,6 +32,8 @@ enum lb_frontend_flag {
 	/* NodePort, externalIP or load-balancer address: not the ClusterIP */
 	LB_FRONTEND_F_EXTERNAL = 1U << 0,
 	LB_FRONTEND_F_NODEPORT = 1U << 1,
+	/* Its traffic policy is Local: only backends of this node. */
+	LB_FRONTEND_F_LOCAL = 1U << 2,
 };
 
 /* Key of frontends4. */
@@ -73,7 +75,9 @@ _Static_assert(sizeof(struct lb_frontend) == 8, "ABI");
 /* ---- services ---------------------------------------------------------- */
 
 enum lb_service_flag {
-	LB_SERVICE_F_USED = 1U << 0, /* the id is taken */
+	LB_SERVICE_F_USED = 1U << 0,	    /* the id is taken */
+	LB_SERVICE_F_ROUND_ROBIN = 1U << 1, /* slots of its rings in turn, by its cursor */
+	LB_SERVICE_F_ENDPOINTS = 1U << 2,   /* some node has a usable endpoint */
 };
 
 /* A service has one ring per scope. */
@@ -93,8 +97,36 @@ struct lb_service {
 	/* What each ring was built from (plan.c); 0 = no ring.  Lets a restart
 	 * see that a ring is as wanted without building it. */
 	__u64 ring_digest[LB_SCOPE_MAX];
+	/* A client's flows go to one backend until none has begun for so long;
+	 * 0 = no affinity. */
+	__u32 affinity_ticks;
+	/* Of namespace, name, port's name and protocol: the same on every node.
+	 * With affinity a client's slot depends on it. */
+	__u32 identity;
 };
-_Static_assert(sizeof(struct lb_service) == 24, "ABI");
+_Static_assert(sizeof(struct lb_service) == 32, "ABI");
+
+/* Keys of affinity4 and affinity6. */
+struct lb_affinity4_key {
+	__u32 service; /* id */
+	__be32 client;
+};
+_Static_assert(sizeof(struct lb_affinity4_key) == 8, "ABI");
+
+struct lb_affinity6_key {
+	__u32 service;
+	__be32 client[4];
+};
+_Static_assert(sizeof(struct lb_affinity6_key) == 20, "ABI");
+
+/* Their value: where the client's flows go.  The backend's word has no tag: it
+ * counts only while that backend is the service's own and in the ring. */
+struct lb_affinity {
+	__u64 backend; /* LB_FLOW_BACKEND() */
+	__u32 used_ticks;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct lb_affinity) == 16, "ABI");
 
 /* Value of service_names, by service id; read by people and by lbd when it
  * adopts the maps, never by the datapath.  NUL-terminated (DNS labels are at
@@ -152,6 +184,9 @@ enum lb_backend_state {
 enum lb_backend_flag {
 	/* New flows go through the kernel's stack (LB_FLOW_F_STACK). */
 	LB_BACKEND_F_STACK = 1U << 0,
+	/* It is in the service's ring of the scope: gets new flows. */
+	LB_BACKEND_F_CLUSTER = 1U << 1,
+	LB_BACKEND_F_LOCAL = 1U << 2,
 };
 
 /*
@@ -344,6 +379,10 @@ _Static_assert(sizeof(struct lb_settings) == 8, "ABI");
 	X(NO_ENDPOINT, "no_endpoint", REJECT, "the service has no usable backend") \
 	X(TOO_BIG, "too_big", REJECT, "longer than the next link takes: answered with its MTU") \
 	X(BACKEND_GONE, "backend_gone", REJECT, "mid-flow TCP, and its backend is gone") \
+	X(NO_LOCAL_INTERNAL, "no_local_internal", DROP, \
+	  "internalTrafficPolicy Local, and none is here") \
+	X(NO_LOCAL_EXTERNAL, "no_local_external", DROP, \
+	  "externalTrafficPolicy Local, and none is here") \
 	X(REJECT_SILENT, "reject_silent", DROP, "refused like these, but a RST, or over the rate") \
 	X(NO_SNAT_PORT, "no_snat_port", DROP, "no free port of the node's address was found") \
 	X(NO_ROUTE, "no_route", DROP, "the kernel has no route for the packet") \

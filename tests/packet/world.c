@@ -105,6 +105,17 @@ void world_close(struct world *world)
 	free(world);
 }
 
+uint32_t world_frontend_flags;
+
+void world_service(struct world *world, uint32_t id, uint32_t flags, uint32_t affinity_ticks)
+{
+	struct lb_service service = {.flags = LB_SERVICE_F_USED | flags,
+				     .affinity_ticks = affinity_ticks,
+				     .identity = 1000 + id};
+
+	must(!bpf_map_update_elem(bpf_map__fd(world->skel->maps.services), &id, &service, 0));
+}
+
 static void filter_set(struct world *world, uint32_t bit)
 {
 	world->skel->data_frontend_filter->frontend_filter[bit / 8] |= 1U << bit % 8;
@@ -113,7 +124,7 @@ static void filter_set(struct world *world, uint32_t bit)
 void world_frontend(struct world *world, const char *addr, uint16_t port, uint8_t protocol,
 		    uint32_t service)
 {
-	struct lb_frontend value = {.service = service};
+	struct lb_frontend value = {.service = service, .flags = world_frontend_flags};
 
 	if (strchr(addr, ':')) {
 		struct lb_frontend6_key key = {.port = htons(port), .protocol = protocol};
@@ -177,6 +188,7 @@ void world_backend(struct world *world, uint32_t id, uint32_t service, const cha
 	struct lb_backend backend = {
 		.port = htons(port),
 		.family = strchr(addr, ':') ? 6 : 4,
+		.flags = LB_BACKEND_F_CLUSTER,
 		.service = service,
 		.state = LB_BACKEND_ACTIVE,
 		.generation = 1,
@@ -187,9 +199,10 @@ void world_backend(struct world *world, uint32_t id, uint32_t service, const cha
 	world_backend_set(world, id, &backend);
 }
 
-void world_ring_slots(struct world *world, uint32_t service, const uint32_t *slots, uint32_t n)
+static void ring_slots(struct world *world, uint32_t service, enum lb_scope scope,
+		       const uint32_t *slots, uint32_t n)
 {
-	uint32_t line = service * 64, index = LB_RING_INDEX(service, LB_SCOPE_CLUSTER);
+	uint32_t line = (service + 16 * scope) * 64, index = LB_RING_INDEX(service, scope);
 	uint64_t ring = LB_RING(line, n);
 	struct lb_arena_line values;
 
@@ -202,7 +215,13 @@ void world_ring_slots(struct world *world, uint32_t service, const uint32_t *slo
 	must(!bpf_map_update_elem(bpf_map__fd(world->skel->maps.rings), &index, &ring, 0));
 }
 
-void world_ring(struct world *world, uint32_t service, uint32_t first, uint32_t n)
+void world_ring_slots(struct world *world, uint32_t service, const uint32_t *slots, uint32_t n)
+{
+	ring_slots(world, service, LB_SCOPE_CLUSTER, slots, n);
+}
+
+static void ring_build(struct world *world, uint32_t service, enum lb_scope scope, uint32_t first,
+		       uint32_t n)
 {
 	struct maglev_entry entries[n];
 	uint32_t nslots = maglev_size(n), slots[nslots];
@@ -219,7 +238,17 @@ void world_ring(struct world *world, uint32_t service, uint32_t first, uint32_t 
 		};
 	}
 	must(!maglev_build(entries, n, slots, nslots));
-	world_ring_slots(world, service, slots, nslots);
+	ring_slots(world, service, scope, slots, nslots);
+}
+
+void world_ring(struct world *world, uint32_t service, uint32_t first, uint32_t n)
+{
+	ring_build(world, service, LB_SCOPE_CLUSTER, first, n);
+}
+
+void world_ring_local(struct world *world, uint32_t service, uint32_t first, uint32_t n)
+{
+	ring_build(world, service, LB_SCOPE_LOCAL, first, n);
 }
 
 void world_ring_clear(struct world *world, uint32_t service)

@@ -41,6 +41,10 @@ void world_close(struct world *world);
 /* Put things into the maps by hand; addresses in text, ports in host order. */
 void world_frontend(struct world *world, const char *addr, uint16_t port, uint8_t protocol,
 		    uint32_t service);
+/* How flows to a service begin: LB_SERVICE_F_*; without this, by Maglev. */
+void world_service(struct world *world, uint32_t id, uint32_t flags, uint32_t affinity_ticks);
+/* LB_FRONTEND_F_* of frontends to come. */
+extern uint32_t world_frontend_flags;
 /* Its bit stays in the filter, as lbd leaves it. */
 void world_frontend_delete(struct world *world, const char *addr, uint16_t port, uint8_t protocol);
 void world_backend(struct world *world, uint32_t id, uint32_t service, const char *addr,
@@ -51,6 +55,8 @@ void world_backend_set(struct world *world, uint32_t id, const struct lb_backend
 /* A ring over backends first..first+n-1 for a service, Maglev, at arena line
  * 64 x service. */
 void world_ring(struct world *world, uint32_t service, uint32_t first, uint32_t n);
+/* Its Local ring, Maglev over the same. */
+void world_ring_local(struct world *world, uint32_t service, uint32_t first, uint32_t n);
 /* The same with slots as they are given. */
 void world_ring_slots(struct world *world, uint32_t service, const uint32_t *slots, uint32_t n);
 void world_ring_clear(struct world *world, uint32_t service);

@@ -138,6 +138,33 @@ static void a_bad_address_refuses_its_service(void **state)
 	CHECK(rows, "metadata: {name: web}\nspec:\n  ports: [{port: 80}]\n  ");
 }
 
+static void a_bad_setting_refuses_its_service(void **state)
+{
+	static const struct row rows[] = {
+		{"sessionAffinity: Cookie",
+		 "7 " WEB "spec.sessionAffinity: \"Cookie\" is not None or ClientIP"},
+		{"sessionAffinityConfig: {clientIP: {timeoutSeconds: 0}}",
+		 "7 " WEB
+		 "spec.sessionAffinityConfig.clientIP.timeoutSeconds: 0 is not a time-out"},
+		{"sessionAffinityConfig: {clientIP: {timeoutSeconds: 2147483648}}",
+		 "7 " WEB "spec.sessionAffinityConfig.clientIP.timeoutSeconds: 2147483648 is not a "
+		 "time-out"},
+		{"internalTrafficPolicy: local",
+		 "7 " WEB "spec.internalTrafficPolicy: \"local\" is not Cluster or Local"},
+		{"externalTrafficPolicy: 7",
+		 "7 " WEB "spec.externalTrafficPolicy: an integer, not a string"},
+	};
+
+	(void)state;
+	CHECK(rows,
+	      "metadata: {name: web}\nspec:\n  clusterIP: 10.96.0.1\n  ports: [{port: 80}]\n  ");
+	check_refusals("apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  annotations: "
+		       "{guideway.io/scheduler: random}\nspec: {ports: [{port: 80}]}\n",
+		       "test.yaml:5 " WEB
+		       "metadata.annotations.guideway.io/scheduler: \"random\" is "
+		       "not maglev or round-robin\n");
+}
+
 static void bad_metadata_refuses_the_object(void **state)
 {
 	static const struct row rows[] = {
@@ -559,6 +586,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_bad_port_refuses_its_service_with_line_and_reason),
 		cmocka_unit_test(a_bad_address_refuses_its_service),
+		cmocka_unit_test(a_bad_setting_refuses_its_service),
 		cmocka_unit_test(bad_metadata_refuses_the_object),
 		cmocka_unit_test(what_is_no_object_is_refused_and_its_neighbours_work),
 		cmocka_unit_test(other_kinds_are_skipped_whatever_is_in_them),

@@ -306,7 +306,7 @@ static void deleted_service_that_comes_back_has_its_ids_again(void **state)
 	world_sync(world);
 	web(world);
 	world_sync(world);
-	assert_int_equal(world->maps.services[1].flags, LB_SERVICE_F_USED);
+	assert_int_equal(world->maps.services[1].flags, LB_SERVICE_F_USED | LB_SERVICE_F_ENDPOINTS);
 	assert_int_equal(world_backend_id(world, 1, "10.0.0.1", 8080), 1);
 	assert_int_equal(backend(world, 1)->state, LB_BACKEND_ACTIVE);
 	assert_int_equal(ring(world, 1), old_ring);

@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "apply.h"
+#include "turns.h"
 
 static void service_store(struct maps *maps, const struct plan_service *change)
 {
@@ -36,6 +37,8 @@ static void service_store(struct maps *maps, const struct plan_service *change)
 	service->family = change->value.family;
 	service->protocol = change->value.protocol;
 	service->port = change->value.port;
+	service->identity = change->value.identity;
+	__atomic_store_n(&service->affinity_ticks, change->value.affinity_ticks, __ATOMIC_RELAXED);
 	/* Until the rings are switched they are like neither digest: a crash
 	 * in between has them built anew. */
 	for (int scope = 0; scope < LB_SCOPE_MAX; scope++)
@@ -114,9 +117,12 @@ static int ring_store(struct maps *maps, const struct plan_ring *ring, bool *ret
 	int err;
 
 	if (ring->value) {
-		err = maglev_build(ring->entries, ring->nentries,
-				   maps->arena[LB_RING_LINE(ring->value)].slots,
-				   LB_RING_SLOTS(ring->value));
+		uint32_t *slots = maps->arena[LB_RING_LINE(ring->value)].slots;
+		uint32_t nslots = LB_RING_SLOTS(ring->value);
+
+		err = ring->round_robin
+			      ? turns_build(ring->entries, ring->nentries, slots, nslots)
+			      : maglev_build(ring->entries, ring->nentries, slots, nslots);
 		if (err)
 			return error_set(error, err, "can't build the ring of service %u: %s",
 					 ring->service, strerror(-err));

@@ -36,7 +36,7 @@ enum datapath_tc {
 struct datapath_config {
 	const char *bpffs_dir;
 	uint32_t max_services, max_backends, max_frontends, max_slots;
-	uint32_t max_flows, max_udp_flows, max_new_flows;
+	uint32_t max_flows, max_udp_flows, max_new_flows, max_affinity;
 	uint64_t hash_seed;
 	enum datapath_tc tc;
 	const struct addr *node_addresses; /* the source of flows that need one of ours */

@@ -223,6 +223,7 @@ static int lbd_start(struct lbd *lbd, struct error *error)
 		.max_flows = options->max_flows,
 		.max_udp_flows = options->max_udp_flows,
 		.max_new_flows = options->max_new_flows,
+		.max_affinity = options->max_affinity,
 		.max_slots = options->max_slots,
 		.hash_seed = options->hash_seed,
 		.tc = options->tc,

@@ -61,6 +61,8 @@ static const struct option_spec specs[] = {
 	 NUMBER(max_udp_flows, 1024, 1 << 27, "flows")},
 	{"max-new-flows", "N", "those that no reply has confirmed yet (default: a quarter)",
 	 NUMBER(max_new_flows, 1024, 1 << 27, "flows")},
+	{"max-affinity", "N", "clients of services with affinity, of each family (65536)",
+	 NUMBER(max_affinity, 1024, 1 << 27, "clients")},
 	{"max-slots", "N", "of all rings together (default: 8388608)",
 	 NUMBER(max_slots, 1 << 16, 1 << 28, "slots")},
 	{"bpffs", "DIR", "where maps and programs are pinned (default: /sys/fs/bpf/guideway)",

@@ -53,7 +53,7 @@ struct options {
 	uint64_t hash_seed;
 	/* 0 = as the pinned maps have it, else datapath.h's default */
 	uint32_t max_services, max_backends, max_frontends, max_slots;
-	uint32_t max_flows, max_udp_flows, max_new_flows;
+	uint32_t max_flows, max_udp_flows, max_new_flows, max_affinity;
 	const char *bpffs_dir;
 	const char *control_path;
 	enum log_level log_level;

@@ -223,10 +223,8 @@ int sync_run(struct sync *sync, struct error *error)
  * Those of other nodes are theirs to serve. */
 static bool local_endpoint_left_out(const struct sync *sync, const struct model_service *service)
 {
-	bool any_ready = false;
+	bool any_ready = model_any_ready(service, false);
 
-	for (size_t i = 0; i < service->nendpoints; i++)
-		any_ready |= service->endpoints[i].ready;
 	for (size_t i = 0; i < service->nendpoints; i++) {
 		const struct model_endpoint *e = &service->endpoints[i];
 		bool stack;

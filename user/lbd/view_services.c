@@ -34,11 +34,9 @@ static json_t *frontends_json(const struct model_service *service)
 
 static size_t usable_endpoints(const struct model_service *service)
 {
-	bool any_ready = false;
+	bool any_ready = model_any_ready(service, false);
 	size_t usable = 0;
 
-	for (size_t i = 0; i < service->nendpoints; i++)
-		any_ready |= service->endpoints[i].ready;
 	for (size_t i = 0; i < service->nendpoints; i++)
 		usable += model_endpoint_usable(&service->endpoints[i], any_ready) &&
 			  service->endpoints[i].weight > 0;

@@ -17,6 +17,14 @@ int model_service_compare(const struct model_service *a, const struct model_serv
 	return order ? order : a->family - b->family;
 }
 
+bool model_any_ready(const struct model_service *service, bool local)
+{
+	for (size_t i = 0; i < service->nendpoints; i++)
+		if (service->endpoints[i].ready && (!local || service->endpoints[i].local))
+			return true;
+	return false;
+}
+
 static uint64_t digest_bytes(uint64_t h, const void *bytes, size_t n)
 {
 	const char *p = bytes;
@@ -52,7 +60,9 @@ static uint64_t digest_service(uint64_t h, const struct model_service *service)
 	h = digest_text(h, service->port_name);
 	h = digest_text(h, service->created);
 	h = hash_mix(h, (uint64_t)service->family << 32 | service->protocol << 16 | service->port);
-	h = hash_mix(h, service->policed);
+	h = hash_mix(h, (uint64_t)service->affinity_s << 4 | service->policed << 3 |
+				service->round_robin << 2 | service->internal_local << 1 |
+				service->external_local);
 	h = hash_mix(h, service->nfrontends);
 	for (size_t i = 0; i < service->nfrontends; i++) {
 		h = hash_mix(h, service->frontends[i].kind);

@@ -46,12 +46,15 @@ struct model_endpoint {
 
 struct model_service {
 	const char *namespace, *name, *port_name;
-	const char *created;		  /* creationTimestamp (RFC 3339, UTC), "" = unset */
-	uint8_t family;			  /* 4 or 6 */
-	uint8_t protocol;		  /* IPPROTO_TCP or IPPROTO_UDP */
-	uint16_t port;			  /* host order */
-	bool policed;			  /* a NetworkPolicy rules who reaches its pods */
-	struct model_frontend *frontends; /* sorted by kind, address, port */
+	const char *created;		     /* creationTimestamp (RFC 3339, UTC), "" = unset */
+	uint8_t family;			     /* 4 or 6 */
+	uint8_t protocol;		     /* IPPROTO_TCP or IPPROTO_UDP */
+	uint16_t port;			     /* host order */
+	bool policed;			     /* a NetworkPolicy rules who reaches its pods */
+	bool round_robin;		     /* backends take turns */
+	bool internal_local, external_local; /* traffic policies (rule 31) */
+	uint32_t affinity_s;		     /* 0 = none */
+	struct model_frontend *frontends;    /* sorted by kind, address, port */
 	size_t nfrontends;
 	struct model_endpoint *endpoints; /* sorted by address, port */
 	size_t nendpoints;
@@ -85,6 +88,9 @@ uint64_t snapshot_digest(const struct snapshot *snapshot);
 
 /* Order of services in a snapshot. */
 int model_service_compare(const struct model_service *a, const struct model_service *b);
+
+/* Is some endpoint ready, of all or of those on this node? */
+bool model_any_ready(const struct model_service *service, bool local);
 
 /* Rules 25-27: does the endpoint get new flows?  any_ready = some endpoint of
  * the set is ready; only where none is do serving terminating ones count. */

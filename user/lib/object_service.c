@@ -10,6 +10,7 @@
 #define LABEL_HEADLESS "service.kubernetes.io/headless"
 #define PROXY_NAME "guideway"
 #define ANNOTATION_WEIGHTS "guideway.io/weights"
+#define ANNOTATION_SCHEDULER "guideway.io/scheduler"
 
 /* Rules 1-3: is the Service for this proxy at all? */
 static int handled_read(struct reading *reading, const struct field *metadata,
@@ -284,6 +285,62 @@ static int balancer_ips_read(struct reading *reading, const struct field *root,
 	return 0;
 }
 
+/* One of two names; absent or "" is the first.  *ret: it is the second. */
+static int choice_read(struct reading *reading, const struct field *field, const char *first,
+		       const char *second, bool *ret)
+{
+	char quoted[ERROR_QUOTE_LEN];
+	const char *text;
+	int err;
+
+	err = field_string(reading, field, &text);
+	if (err)
+		return err;
+	*ret = !strcmp(text, second);
+	if (*text && !*ret && strcmp(text, first))
+		return field_refuse(reading, field, "%s is not %s or %s", error_quote(text, quoted),
+				    first, second);
+	return 0;
+}
+
+static int affinity_read(struct reading *reading, const struct field *spec,
+			 struct object_service *service)
+{
+	struct field affinity = field_get(spec, "sessionAffinity");
+	struct field config = field_get(spec, "sessionAffinityConfig");
+	struct field client_ip = field_get(&config, "clientIP");
+	struct field timeout = field_get(&client_ip, "timeoutSeconds");
+	unsigned int seconds;
+	bool wanted;
+	int err;
+
+	err = choice_read(reading, &affinity, "None", "ClientIP", &wanted);
+	if (!err)
+		err = field_object(reading, &config);
+	if (!err)
+		err = field_object(reading, &client_ip);
+	if (!err)
+		err = field_number(reading, &timeout, OBJECT_MAX_AFFINITY_S, "time-out", &seconds);
+	if (!err && field_present(&timeout) && !seconds)
+		err = field_refuse(reading, &timeout, "0 is not a time-out");
+	if (!err && wanted)
+		service->affinity_s = seconds ? seconds : OBJECT_DEFAULT_AFFINITY_S;
+	return err;
+}
+
+static int policies_read(struct reading *reading, const struct field *spec,
+			 struct object_service *service)
+{
+	struct field internal = field_get(spec, "internalTrafficPolicy");
+	struct field external = field_get(spec, "externalTrafficPolicy");
+	int err;
+
+	err = choice_read(reading, &internal, "Cluster", "Local", &service->internal_local);
+	if (!err)
+		err = choice_read(reading, &external, "Cluster", "Local", &service->external_local);
+	return err;
+}
+
 int object_read_service(struct reading *reading, const struct field *root, struct object *object)
 {
 	struct object_service *service = &object->as_service;
@@ -291,6 +348,7 @@ int object_read_service(struct reading *reading, const struct field *root, struc
 	struct field created = field_get(&metadata, "creationTimestamp");
 	struct field annotations = field_get(&metadata, "annotations");
 	struct field weights = field_get(&annotations, ANNOTATION_WEIGHTS);
+	struct field scheduler = field_get(&annotations, ANNOTATION_SCHEDULER);
 	int err;
 
 	err = field_need(reading, &spec);
@@ -314,5 +372,12 @@ int object_read_service(struct reading *reading, const struct field *root, struc
 		err = field_object(reading, &annotations);
 	if (!err)
 		err = object_read_weights(reading, &weights, service);
+	if (!err)
+		err = choice_read(reading, &scheduler, "maglev", "round-robin",
+				  &service->round_robin);
+	if (!err)
+		err = affinity_read(reading, &spec, service);
+	if (!err)
+		err = policies_read(reading, &spec, service);
 	return err;
 }

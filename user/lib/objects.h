@@ -25,6 +25,8 @@
 #define OBJECT_MAX_WEIGHTS 1024	  /* keys of the annotation */
 #define OBJECT_MAX_WEIGHT 1000
 #define OBJECT_DEFAULT_WEIGHT 100
+#define OBJECT_MAX_AFFINITY_S 86400 /* as the API server has it */
+#define OBJECT_DEFAULT_AFFINITY_S 10800
 
 enum object_kind {
 	OBJECT_NONE, /* what it is wasn't to be found out; always refused */
@@ -64,7 +66,10 @@ struct object_service {
 	size_t nbalancer;
 	struct object_weight *weights; /* the first that matches counts */
 	size_t nweights;
-	const char *created; /* creationTimestamp, "" = unset */
+	const char *created;		     /* creationTimestamp, "" = unset */
+	uint32_t affinity_s;		     /* sessionAffinity ClientIP's time-out; 0 = none */
+	bool internal_local, external_local; /* traffic policies */
+	bool round_robin;		     /* guideway.io/scheduler */
 };
 
 struct object_endpoint {

@@ -82,6 +82,7 @@ struct plan_ring {
 	uint32_t service;
 	enum lb_scope scope;
 	uint64_t value;		      /* LB_RING(), 0 = take the ring away */
+	bool round_robin;	      /* else Maglev */
 	struct maglev_entry *entries; /* of weight > 0 */
 	size_t nentries;
 };

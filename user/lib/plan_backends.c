@@ -112,8 +112,12 @@ uint64_t planner_next_hop(const struct planner *p, const struct lb_backend *back
 }
 
 /* LB_BACKEND_F_*; stack: the way there asks for it. */
-static __u8 backend_flags(const struct planner *p, const struct model_service *service, bool stack)
+static __u8 backend_flags(const struct planner *p, const struct model_service *service,
+			  const struct model_endpoint *endpoint, const bool any_ready[LB_SCOPE_MAX],
+			  bool stack)
 {
+	__u8 flags = 0;
+
 	switch (p->options->bypass) {
 	case PLAN_BYPASS_OFF:
 		stack = true;
@@ -124,7 +128,14 @@ static __u8 backend_flags(const struct planner *p, const struct model_service *s
 	case PLAN_BYPASS_ON:
 		break;
 	}
-	return stack ? LB_BACKEND_F_STACK : 0;
+	if (stack)
+		flags |= LB_BACKEND_F_STACK;
+	if (endpoint->weight && model_endpoint_usable(endpoint, any_ready[LB_SCOPE_CLUSTER]))
+		flags |= LB_BACKEND_F_CLUSTER;
+	if (endpoint->weight && endpoint->local &&
+	    model_endpoint_usable(endpoint, any_ready[LB_SCOPE_LOCAL]))
+		flags |= LB_BACKEND_F_LOCAL;
+	return flags;
 }
 
 /* Adds a backend to the plan, if it isn't so already. */
@@ -165,10 +176,13 @@ int planner_place_endpoints(struct planner *p, uint32_t id)
 	uint32_t *ids = p->live + service->first;
 	size_t nendpoints = service->model ? service->model->nendpoints : 0;
 	size_t nleft_out = 0;
+	bool any_ready[LB_SCOPE_MAX] = {false};
 	uint32_t at = 0;
 	int err = 0;
 
 	p->nleftovers = p->nretained = 0;
+	for (int scope = 0; scope < LB_SCOPE_MAX && nendpoints; scope++)
+		any_ready[scope] = model_any_ready(service->model, scope == LB_SCOPE_LOCAL);
 	backends_sort(p, ids, service->nbackends);
 	for (size_t i = 0; i < nendpoints && !err; i++) {
 		const struct model_endpoint *endpoint = &service->model->endpoints[i];
@@ -190,7 +204,7 @@ int planner_place_endpoints(struct planner *p, uint32_t id)
 			continue;
 		value.generation = backends[placed->backend].generation;
 		value.next_hop = p->options->next_hop(p->options->arg, &endpoint->addr, &stack);
-		value.flags = backend_flags(p, service->model, stack);
+		value.flags = backend_flags(p, service->model, endpoint, any_ready, stack);
 		placed->reachable = LB_NEXT_HOP_DEVICE(value.next_hop);
 		service->nleft++;
 		err = backend_set(p, placed->backend, &value);

@@ -8,6 +8,7 @@
 
 #include "hash.h"
 #include "planner.h"
+#include "turns.h"
 
 static uint32_t ring_lines(uint32_t nslots)
 {
@@ -90,11 +91,14 @@ static int arena_take(struct planner *p, uint32_t nlines, uint32_t *ret_line)
 
 /* ---- rings ---------------------------------------------------------------- */
 
-/* The Local traffic policies will ask for LB_SCOPE_LOCAL, of the endpoints that
- * are local. */
+/* Under a Local policy pods still go to all endpoints of external addresses
+ * (rule 34). */
 static bool ring_is_wanted(const struct planned_service *service, enum lb_scope scope)
 {
-	return service->model && scope == LB_SCOPE_CLUSTER;
+	const struct model_service *model = service->model;
+
+	return model &&
+	       (scope == LB_SCOPE_CLUSTER || model->internal_local || model->external_local);
 }
 
 static void member_add(struct planner *p, size_t *n, const struct addr *addr, uint16_t port,
@@ -108,21 +112,20 @@ static void member_add(struct planner *p, size_t *n, const struct addr *addr, ui
 }
 
 /* Who gets new flows: fills p->members. */
-static int ring_collect(struct planner *p, uint32_t id, size_t *ret_n)
+static int ring_collect(struct planner *p, uint32_t id, enum lb_scope scope, size_t *ret_n)
 {
 	const struct model_service *model = p->services[id].model;
 	const struct model_endpoint *lost = NULL;
 	size_t n = 0, nusable = 0, nlost = 0;
-	bool any_ready = false;
+	/* Rule 28: each set falls back for itself. */
+	bool local = scope == LB_SCOPE_LOCAL, any_ready = model_any_ready(model, local);
 	char text[ADDR_PORT_STRLEN];
 
-	for (size_t i = 0; i < model->nendpoints; i++)
-		any_ready |= model->endpoints[i].ready;
 	for (size_t i = 0; i < model->nendpoints; i++) {
 		const struct model_endpoint *endpoint = &model->endpoints[i];
 		const struct planned_endpoint *placed = &p->endpoints[i];
 
-		if (!placed->backend || !endpoint->weight ||
+		if (!placed->backend || !endpoint->weight || (local && !endpoint->local) ||
 		    !model_endpoint_usable(endpoint, any_ready))
 			continue;
 		nusable++;
@@ -138,11 +141,13 @@ static int ring_collect(struct planner *p, uint32_t id, size_t *ret_n)
 		const struct lb_backend *backend = &p->applied->backends[p->leftovers[i]];
 		struct addr addr;
 
+		if (local && !(backend->flags & LB_BACKEND_F_LOCAL))
+			continue;
 		addr_from_words(backend->family, backend->addr, &addr);
 		member_add(p, &n, &addr, ntohs(backend->port), p->leftovers[i], backend->weight);
 	}
 	*ret_n = n;
-	if (!lost)
+	if (!lost || local) /* the other ring tells */
 		return 0;
 	return planner_leave_out(
 		p, model, "%zu of %zu usable endpoints left out: no pod device leads to %s%s",
@@ -152,9 +157,10 @@ static int ring_collect(struct planner *p, uint32_t id, size_t *ret_n)
 
 /* Of all that a ring depends on; a sum, since the order of the members is no
  * part of it.  Never 0. */
-static uint64_t ring_digest(const struct maglev_entry *members, size_t n, uint32_t nslots)
+static uint64_t ring_digest(const struct maglev_entry *members, size_t n, uint32_t nslots,
+			    bool round_robin)
 {
-	uint64_t digest = hash_mix(nslots, n);
+	uint64_t digest = hash_mix((uint64_t)nslots << 1 | round_robin, n);
 
 	for (size_t i = 0; i < n; i++)
 		digest += hash_mix(hash_mix(members[i].weight, members[i].identity), members[i].id);
@@ -234,7 +240,11 @@ static int ring_set(struct planner *p, uint32_t id, enum lb_scope scope, uint64_
 		    size_t nmembers, uint64_t digest)
 {
 	struct plan *plan = p->plan;
-	struct plan_ring ring = {.service = id, .scope = scope, .value = value};
+	const struct model_service *model = p->services[id].model;
+	struct plan_ring ring = {.service = id,
+				 .scope = scope,
+				 .value = value,
+				 .round_robin = model && model->round_robin};
 
 	if (nmembers) {
 		ring.entries = reallocarray(NULL, nmembers, sizeof(*ring.entries));
@@ -283,13 +293,13 @@ static int ring_plan(struct planner *p, uint32_t id, enum lb_scope scope)
 	int err = 0;
 
 	if (ring_is_wanted(service, scope))
-		err = ring_collect(p, id, &n);
+		err = ring_collect(p, id, scope, &n);
 	if (err)
 		return err;
 	if (!n)
 		return ring_plan_empty(p, id, scope);
-	nslots = maglev_size(n);
-	digest = ring_digest(p->members, n, nslots);
+	nslots = service->model->round_robin ? turns_size(p->members, n) : maglev_size(n);
+	digest = ring_digest(p->members, n, nslots, service->model->round_robin);
 	if (old && ring_is_in_arena(p->applied, old) && digest == service->value.ring_digest[scope])
 		return 0;
 	if (n > nslots) {

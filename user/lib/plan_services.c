@@ -224,6 +224,20 @@ static void service_name_set(struct lb_service_name *name, const struct model_se
 	strncpy(name->port_name, model->port_name, NAME_SIZE - 1);
 }
 
+static __u32 service_flags(const struct model_service *model)
+{
+	bool any_ready = model_any_ready(model, false);
+	__u32 flags = LB_SERVICE_F_USED;
+
+	if (model->round_robin)
+		flags |= LB_SERVICE_F_ROUND_ROBIN;
+	for (size_t i = 0; i < model->nendpoints; i++)
+		if (model->endpoints[i].weight &&
+		    model_endpoint_usable(&model->endpoints[i], any_ready))
+			flags |= LB_SERVICE_F_ENDPOINTS;
+	return flags;
+}
+
 int planner_finish_service(struct planner *p, uint32_t id)
 {
 	struct planned_service *service = &p->services[id];
@@ -242,7 +256,14 @@ int planner_finish_service(struct planner *p, uint32_t id)
 		return 0;
 	}
 	if (model) {
-		service->value.flags = LB_SERVICE_F_USED;
+		__u32 before = service->value.flags;
+
+		service->value.flags = service_flags(model);
+		if (service->retain) /* what can't be read may be some */
+			service->value.flags |= before & LB_SERVICE_F_ENDPOINTS;
+		service->value.affinity_ticks = LB_TICKS(model->affinity_s);
+		service->value.identity = (uint32_t)service_hash(
+			model->namespace, model->name, model->port_name, model->protocol, 0);
 		service->value.family = model->family;
 		service->value.protocol = model->protocol;
 		service->value.port = htons(model->port);

@@ -214,6 +214,10 @@ int snapshot_service_build(struct service_builder *builder, const struct object 
 			.family = i % 2 ? 6 : 4,
 			.protocol = port->protocol,
 			.port = port->port,
+			.round_robin = from->round_robin,
+			.internal_local = from->internal_local,
+			.external_local = from->external_local,
+			.affinity_s = from->affinity_s,
 		};
 		err = frontends_build(builder, from, port, ret);
 		if (!err)
