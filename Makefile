@@ -12,6 +12,7 @@ B          ?= build
 # All that is needed to build and test, by Debian's names.
 PACKAGES := gcc make pkg-config clang llvm libbpf-dev libxdp-dev libmnl-dev libuv1-dev \
 	libcurl4-openssl-dev libjansson-dev libyajl-dev libyaml-dev libmicrohttpd-dev libcmocka-dev \
+	libhiredis-dev redis-server \
 	bpftool iproute2 nftables curl iperf3 jq socat util-linux procps clang-format
 
 # Another apt-get may be at work; it ends.
@@ -27,7 +28,7 @@ BPFFLAGS += -Werror
 endif
 LBD_LIBS     := -lbpf -lmnl -luv -lcurl -lresolv -ljansson -lyaml -lmicrohttpd
 LBCTL_LIBS   := -lbpf -lcurl -lyajl -lyaml
-REPLICA_LIBS := -lmicrohttpd -ljansson
+REPLICA_LIBS := -lmicrohttpd -ljansson -lhiredis
 TEST_LIBS    := -lcmocka
 
 ifeq ($(V),1)

@@ -86,7 +86,7 @@ an_unknown_app_is_refused() {
 	local output status=0
 	output=$(replica --app nosuch 2>&1) || status=$?
 	same "$status" 2
-	same "$output" "replica: --app nosuch: no such application, known: info"
+	same "$output" "replica: --app nosuch: no such application, known: info sale hello coinflip"
 }
 
 a_taken_port_is_told() {

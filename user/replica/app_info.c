@@ -5,11 +5,12 @@
 
 #include "app.h"
 
-static int info_root(const struct replica *replica, struct reply *reply)
+static int info_root(const struct replica *replica, struct request *request, struct reply *reply)
 {
 	const struct identity *identity = &replica->identity;
 	char timestamp[TIMESTAMP_STRLEN];
 
+	(void)request;
 	reply->body = identity_info(identity, timestamp_now(timestamp));
 	if (!reply->body)
 		return -ENOMEM;
@@ -19,8 +20,8 @@ static int info_root(const struct replica *replica, struct reply *reply)
 }
 
 static const struct route info_routes[] = {
-	{"/", info_root},
-	{NULL, NULL},
+	{"/", false, info_root},
+	{0},
 };
 
-const struct app app_info = {"info", info_routes};
+const struct app app_info = {.name = "info", .routes = info_routes};

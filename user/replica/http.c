@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -18,7 +19,22 @@
 #define BACKLOG 4096
 #define SPARE_FDS 16 /* of the limit, for all but connections */
 
-static const struct app *const apps[] = {&app_info};
+static const struct app *const apps[] = {&app_info, &app_sale, &app_hello, &app_coinflip};
+
+/* What libmicrohttpd's *context is from a request's first line on. */
+struct request {
+	struct http *http;
+	struct MHD_Connection *connection;
+	bool headers_seen;
+	enum {
+		REQUEST_READ,	  /* it comes in, or nobody has looked at it */
+		REQUEST_WAITS,	  /* suspended: its face answers later */
+		REQUEST_ANSWERED, /* ... has answered: to be sent */
+	} state;
+	struct reply reply;
+	char *body;
+	size_t body_bytes;
+};
 
 struct http {
 	struct MHD_Daemon *daemon;
@@ -56,12 +72,13 @@ const char *http_app_names(char *buf, size_t size)
 
 /* ---- routes ------------------------------------------------------------ */
 
-static int serve_health(const struct replica *replica, struct reply *reply)
+static int serve_health(const struct replica *replica, struct request *request, struct reply *reply)
 {
 	json_t *health =
 		json_pack("{s:s, s:s}", "status", replica->draining ? "terminating" : "healthy",
 			  "pod", replica->identity.pod);
 
+	(void)request;
 	reply->body = json_dumps(health, JSON_COMPACT);
 	json_decref(health);
 	if (replica->draining)
@@ -69,18 +86,19 @@ static int serve_health(const struct replica *replica, struct reply *reply)
 	return reply->body ? 0 : -ENOMEM;
 }
 
-static int serve_info(const struct replica *replica, struct reply *reply)
+static int serve_info(const struct replica *replica, struct request *request, struct reply *reply)
 {
 	char timestamp[TIMESTAMP_STRLEN];
 
+	(void)request;
 	reply->body = identity_info(&replica->identity, timestamp_now(timestamp));
 	return reply->body ? 0 : -ENOMEM;
 }
 
 static const struct route common_routes[] = {
-	{"/health", serve_health},
-	{"/info", serve_info},
-	{NULL, NULL},
+	{"/health", false, serve_health},
+	{"/info", false, serve_info},
+	{0},
 };
 
 static const struct route *route_find(const struct route *table, const char *path)
@@ -93,7 +111,7 @@ static const struct route *route_find(const struct route *table, const char *pat
 /* ---- answers ----------------------------------------------------------- */
 
 static enum MHD_Result answer(const struct http *http, struct MHD_Connection *connection,
-			      const struct reply *reply)
+			      const struct reply *reply, const char *allow)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(
 		strlen(reply->body), reply->body, MHD_RESPMEM_MUST_FREE);
@@ -105,8 +123,8 @@ static enum MHD_Result answer(const struct http *http, struct MHD_Connection *co
 	}
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
 				reply->type ? reply->type : "application/json");
-	if (reply->status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	if (allow)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
 	if (http->replica->draining)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	result = MHD_queue_response(connection, reply->status, response);
@@ -114,33 +132,79 @@ static enum MHD_Result answer(const struct http *http, struct MHD_Connection *co
 	return result;
 }
 
-static enum MHD_Result answer_error(const struct http *http, struct MHD_Connection *connection,
-				    unsigned int status, const char *text)
+int reply_error(struct reply *reply, unsigned int status, const char *text)
 {
 	json_t *error = json_pack("{s:s}", "error", text);
-	struct reply reply = {.status = status, .body = json_dumps(error, JSON_COMPACT)};
 
+	reply->status = status;
+	reply->type = NULL;
+	reply->body = json_dumps(error, JSON_COMPACT);
 	json_decref(error);
-	return reply.body ? answer(http, connection, &reply) : MHD_NO;
+	return reply->body ? 0 : -ENOMEM;
 }
 
-static enum MHD_Result answer_request(const struct http *http, struct MHD_Connection *connection,
-				      const char *path, const char *method)
+static enum MHD_Result answer_error(const struct request *request, unsigned int status,
+				    const char *text, const char *allow)
 {
+	struct reply reply;
+
+	if (reply_error(&reply, status, text))
+		return MHD_NO;
+	return answer(request->http, request->connection, &reply, allow);
+}
+
+static bool method_fits(const struct route *route, const char *method)
+{
+	if (route->post)
+		return !strcmp(method, MHD_HTTP_METHOD_POST);
+	return !strcmp(method, MHD_HTTP_METHOD_GET) || !strcmp(method, MHD_HTTP_METHOD_HEAD);
+}
+
+static enum MHD_Result answer_request(struct request *request, const char *path, const char *method)
+{
+	const struct http *http = request->http;
 	const struct route *route = route_find(common_routes, path);
 	struct reply reply = {.status = MHD_HTTP_OK};
+	int err;
 
 	if (!route)
 		route = route_find(http->app->routes, path);
 	if (!route)
-		return answer_error(http, connection, MHD_HTTP_NOT_FOUND, "no such path");
-	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
-		return answer_error(http, connection, MHD_HTTP_METHOD_NOT_ALLOWED,
-				    "the method must be GET or HEAD");
-	if (route->serve(http->replica, &reply))
-		return answer_error(http, connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
-				    "out of memory");
-	return answer(http, connection, &reply);
+		return answer_error(request, MHD_HTTP_NOT_FOUND, "no such path", NULL);
+	if (!method_fits(route, method))
+		return answer_error(request, MHD_HTTP_METHOD_NOT_ALLOWED,
+				    route->post ? "the method must be POST"
+						: "the method must be GET or HEAD",
+				    route->post ? "POST" : "GET, HEAD");
+	err = route->serve(http->replica, request, &reply);
+	if (err < 0)
+		return answer_error(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory", NULL);
+	if (err == LATER) {
+		request->state = REQUEST_WAITS;
+		MHD_suspend_connection(request->connection);
+		return MHD_YES;
+	}
+	return answer(http, request->connection, &reply, NULL);
+}
+
+/* ---- for the faces -------------------------------------------------------- */
+
+const char *request_parameter(const struct request *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *request_body(const struct request *request, size_t *ret_bytes)
+{
+	*ret_bytes = request->body_bytes;
+	return request->body ? request->body : "";
+}
+
+void request_answer(struct request *request, struct reply *reply)
+{
+	request->reply = *reply;
+	request->state = REQUEST_ANSWERED;
+	MHD_resume_connection(request->connection);
 }
 
 /* ---- libmicrohttpd's callbacks ----------------------------------------- */
@@ -150,11 +214,28 @@ static const char *header(struct MHD_Connection *connection, const char *name)
 	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-/* Why a request's body isn't read; NULL = it is.  *ret_status is for the answer. */
-static const char *body_refusal(struct MHD_Connection *connection, unsigned int *ret_status)
+static enum MHD_Result count_host(void *arg, enum MHD_ValueKind kind, const char *key,
+				  const char *value)
+{
+	(void)kind;
+	(void)value;
+	*(int *)arg += !strcasecmp(key, MHD_HTTP_HEADER_HOST);
+	return MHD_YES;
+}
+
+/* What is wrong with a request's headers; NULL = nothing.  *ret_status is for the
+ * answer.  RFC 9112, 3.2: one Host, from HTTP/1.1 on. */
+static const char *headers_refusal(struct MHD_Connection *connection, const char *version,
+				   unsigned int *ret_status)
 {
 	const char *length = header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	int hosts = 0;
 
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, count_host, &hosts);
+	if (hosts > 1 || (!hosts && !strcmp(version, MHD_HTTP_VERSION_1_1))) {
+		*ret_status = MHD_HTTP_BAD_REQUEST;
+		return "one Host header is needed";
+	}
 	if (header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING)) {
 		*ret_status = MHD_HTTP_LENGTH_REQUIRED;
 		return "a body needs a Content-Length";
@@ -166,56 +247,86 @@ static const char *body_refusal(struct MHD_Connection *connection, unsigned int 
 	return NULL;
 }
 
-/* How far a request is: what *context points to. */
-static char first_line_seen, headers_seen;
-
 static void *on_first_line(void *arg, const char *uri, struct MHD_Connection *connection)
 {
+	struct request *request = calloc(1, sizeof(*request));
 	struct http *http = arg;
 
 	(void)uri;
-	(void)connection;
 	http->in_flight++;
-	return &first_line_seen;
+	if (request) {
+		request->http = http;
+		request->connection = connection;
+	}
+	return request;
+}
+
+static enum MHD_Result body_add(struct request *request, const char *data, size_t bytes)
+{
+	char *grown = NULL;
+
+	if (request->body_bytes + bytes <= MAX_BODY_BYTES)
+		grown = realloc(request->body, request->body_bytes + bytes + 1);
+	if (!grown)
+		return MHD_NO;
+	memcpy(grown + request->body_bytes, data, bytes);
+	request->body = grown;
+	request->body_bytes += bytes;
+	grown[request->body_bytes] = '\0';
+	return MHD_YES;
 }
 
 /*
  * Called once when the headers are read, then for each piece of the body, then
- * once more.  Only in the last call an answer leaves the connection open, so
- * bodies are read, and thrown away.
+ * once more, and again where it was suspended there.  Only in the last call an
+ * answer leaves the connection open, so bodies are read in any case.
  */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path,
 				  const char *method, const char *version, const char *data,
 				  size_t *data_bytes, void **context)
 {
-	struct http *http = arg;
-	unsigned int status;
+	struct request *request = *context;
+	enum MHD_Result result;
 	const char *refusal;
+	unsigned int status;
 
-	(void)version;
-	(void)data;
-	if (*context == &first_line_seen) {
-		*context = &headers_seen;
-		refusal = body_refusal(connection, &status);
-		return refusal ? answer_error(http, connection, status, refusal) : MHD_YES;
+	(void)arg;
+	if (!request)
+		return MHD_NO;
+	if (!request->headers_seen) {
+		request->headers_seen = true;
+		refusal = headers_refusal(connection, version, &status);
+		return refusal ? answer_error(request, status, refusal, NULL) : MHD_YES;
 	}
 	if (*data_bytes) {
+		result = body_add(request, data, *data_bytes);
 		*data_bytes = 0;
-		return MHD_YES;
+		return result;
 	}
-	return answer_request(http, connection, path, method);
+	if (request->state == REQUEST_ANSWERED) {
+		request->state = REQUEST_READ;
+		return answer(request->http, connection, &request->reply, NULL);
+	}
+	return answer_request(request, path, method);
 }
 
 static void on_end(void *arg, struct MHD_Connection *connection, void **context,
 		   enum MHD_RequestTerminationCode code)
 {
+	struct request *request = *context;
 	struct http *http = arg;
 
 	(void)connection;
 	(void)code;
-	(void)context;
 	http->in_flight--;
 	http->last_end_ms = clock_ms();
+	if (!request)
+		return;
+	if (request->state == REQUEST_ANSWERED)
+		free(request->reply.body);
+	free(request->body);
+	free(request);
+	*context = NULL;
 }
 
 /* ---- life -------------------------------------------------------------- */
@@ -243,12 +354,12 @@ static struct MHD_Daemon *daemon_start(struct http *http, uint16_t port, unsigne
 		{MHD_OPTION_CONNECTION_MEMORY_LIMIT, MAX_HEADER_BYTES, NULL},
 		{MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, NULL},
 		{MHD_OPTION_LISTEN_BACKLOG_SIZE, BACKLOG, NULL},
-		{MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
 		{MHD_OPTION_END, 0, NULL},
 	};
 
-	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | flags, port, NULL, NULL, on_request,
-				http, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | flags,
+				port, NULL, NULL, on_request, http, MHD_OPTION_ARRAY, options,
+				MHD_OPTION_END);
 }
 
 int http_open(uint16_t port, const struct app *app, const struct replica *replica,

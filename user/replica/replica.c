@@ -20,6 +20,7 @@
 
 #include "app.h"
 #include "http.h"
+#include "redis.h"
 
 #define QUIET_MS 200
 
@@ -141,13 +142,16 @@ static int drain_left_ms(const struct http *http, int64_t start_ms, int grace_ms
 
 static int shorter_timeout(int a_ms, int b_ms)
 {
-	return a_ms < 0 || b_ms < a_ms ? b_ms : a_ms;
+	if (a_ms < 0 || b_ms < 0)
+		return a_ms < 0 ? b_ms : a_ms;
+	return b_ms < a_ms ? b_ms : a_ms;
 }
 
 static void serve(struct http *http, struct replica *replica, int signals, int grace_ms)
 {
 	struct pollfd fds[] = {{.fd = http_fd(http), .events = POLLIN},
-			       {.fd = signals, .events = POLLIN}};
+			       {.fd = signals, .events = POLLIN},
+			       {.fd = -1}};
 	struct signalfd_siginfo signal;
 	int64_t drain_start_ms = 0;
 	int timeout_ms, left_ms;
@@ -160,8 +164,15 @@ static void serve(struct http *http, struct replica *replica, int signals, int g
 				return;
 			timeout_ms = shorter_timeout(timeout_ms, left_ms);
 		}
-		if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR)
+		if (replica->redis) {
+			fds[2].fd = redis_fd(replica->redis);
+			fds[2].events = redis_events(replica->redis);
+			timeout_ms = shorter_timeout(redis_timeout_ms(replica->redis), timeout_ms);
+		}
+		if (poll(fds, 3, timeout_ms) < 0 && errno != EINTR)
 			return;
+		if (replica->redis)
+			redis_run(replica->redis, fds[2].revents);
 		while (read(signals, &signal, sizeof(signal)) == sizeof(signal)) {
 			if (replica->draining)
 				return;
@@ -189,13 +200,20 @@ int main(int argc, char **argv)
 		fprintf(stderr, "replica: signals: %s\n", strerror(errno));
 		return 1;
 	}
-	err = http_open(options.port, options.app, &replica, &http);
+	if (options.app->needs_redis) {
+		const char *host = getenv("REDIS_HOST");
+
+		err = redis_open(host && *host ? host : "redis-master", &replica.redis);
+	}
+	if (!err)
+		err = http_open(options.port, options.app, &replica, &http);
 	if (err) {
 		fprintf(stderr, "replica: port %u: %s\n", options.port, strerror(-err));
 		close(signals);
 		return 1;
 	}
 	serve(http, &replica, signals, options.grace_ms);
+	redis_close(replica.redis);
 	http_close(http);
 	close(signals);
 	return 0;
