@@ -69,6 +69,10 @@ check-soak: deps ## floods, crashes and hundreds of events: minutes each
 	@$(MAKE) --no-print-directory all tests
 	@GUIDEWAY_SOAK=1 tests/run
 
+check-kernels: deps ## Debian's kernels 6.1, 6.12 and 7.x in QEMU guests: half an hour each
+	@$(MAKE) --no-print-directory all tests
+	@tests/kernels/run $(KERNELS)
+
 tests: $(UNIT) $(PACKET) $(TOOLS) ## build the tests
 
 # ---- BPF: steps -> one object -> skeleton
@@ -183,4 +187,4 @@ $B/:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo check check-soak fuzz tests vmlinux-header check-layers format check-format bench-packet bench-layout install clean
+.PHONY: all help deps demo check check-soak check-kernels fuzz tests vmlinux-header check-layers format check-format bench-packet bench-layout install clean

@@ -7,7 +7,7 @@
 pins=$GUIDEWAY_LAB_DIR/node1/bpf/guideway
 
 detach() {
-	nsenter --net=/run/netns/guideway-test-node1 "$GUIDEWAY_BUILD/lbd" --detach --bpffs "$pins" \
+	nsenter --net=/run/netns/$lab_name-node1 "$GUIDEWAY_BUILD/lbd" --detach --bpffs "$pins" \
 		--control "$GUIDEWAY_LAB_DIR/node1/lbd.sock"
 }
 

@@ -5,7 +5,7 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
-space=guideway-test-faces
+space=$lab_name-faces
 ip netns add $space
 trap '((BASHPID != $$)) || { ip netns pids $space | xargs -r kill -9; ip netns delete $space; at_exit; }' EXIT
 ip -n $space link set lo up

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # lbd as the lab starts it on its node, but beside it: own bpffs and socket.
-space=/run/netns/guideway-test-node1
+space=/run/netns/$lab_name-node1
 pins=$work/bpf
 mkdir "$pins" "$work/manifests" "$work/plain"
 chmod 755 "$work"

@@ -107,9 +107,9 @@ zero_replicas_are_an_empty_slice() {
 }
 
 traces() {
-	find "$GUIDEWAY_LAB_DIR" /run/netns/guideway-test-* -maxdepth 0 2>/dev/null || true
-	grep guideway-test /proc/self/mounts || true
-	find "$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)" -maxdepth 1 -name 'guideway-test*'
+	find "$GUIDEWAY_LAB_DIR" /run/netns/"$lab_name"-* -maxdepth 0 2>/dev/null || true
+	grep "$lab_name" /proc/self/mounts || true
+	find "$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)" -maxdepth 1 -name "$lab_name*"
 }
 
 down_leaves_nothing() {

@@ -17,6 +17,8 @@ top=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 export GUIDEWAY_BUILD=${GUIDEWAY_BUILD:-$top/build}
 # A world of its own, so that a person's lab and the tests don't meet.
 export GUIDEWAY_LAB_DIR=${GUIDEWAY_TEST_DIR:-/run/guideway-test}
+# What the names of its namespaces and of its cgroup begin with.
+lab_name=$(basename "$GUIDEWAY_LAB_DIR")
 tools=$GUIDEWAY_BUILD/tests
 work=$(mktemp -d)
 cases=0 failures=0

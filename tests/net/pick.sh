@@ -43,7 +43,7 @@ distinct() {
 
 one_client_has_one_pod() {
 	service sticky 10.96.0.50 "" "sessionAffinity: ClientIP, externalIPs: [10.97.0.50]"
-	ip -n "$(basename "$GUIDEWAY_LAB_DIR")-client" route replace 10.97.0.0/16 via 10.200.0.1
+	ip -n "$lab_name-client" route replace 10.97.0.0/16 via 10.200.0.1
 	same "$({ answers http://10.96.0.50/info 8; answers http://10.97.0.50/info 4; } | distinct)" 1 "pods"
 }
 
