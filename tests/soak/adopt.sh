@@ -32,7 +32,8 @@ writes() {
 			match($0, /map_fd=[0-9]+/)
 			if (!(substr($0, RSTART + 7, RLENGTH - 7) in own)) print
 		}
-		/ mmap\(.*MAP_SHARED/ && !/MAP_ANONYMOUS/ {
+		# At a fixed address: libbpf's own, of sections of data that it has adopted.
+		/ mmap\(.*MAP_SHARED/ && !/MAP_ANONYMOUS|MAP_FIXED/ {
 			split($0, part, /, /)
 			if (!(part[5] in own)) {
 				split($0, mapped, / = /)

@@ -283,6 +283,11 @@ static void bad_values_are_named(void **state)
 		{"--pod-cidr", "10.1.0.0/33", "--pod-cidr: \"10.1.0.0/33\" is not ADDRESS/LENGTH"},
 		{"--pod-cidr", "pods", "--pod-cidr: \"pods\" is not ADDRESS/LENGTH"},
 		{"--hook", "native", "--hook: \"native\" is not a hook (auto|xdp|xdp-generic|tc)"},
+		{"--listen", "9095", "--listen: \"9095\" is neither ADDR:PORT nor off"},
+		{"--listen", "::1:9095", "--listen: \"::1:9095\" is neither ADDR:PORT nor off"},
+		{"--listen", "127.0.0.1:", "--listen: \"127.0.0.1:\" is neither ADDR:PORT nor off"},
+		{"--listen", "127.0.0.1:70000",
+		 "--listen: \"127.0.0.1:70000\" is neither ADDR:PORT nor off"},
 		{"--bypass", "yes", "--bypass: \"yes\" is not a rule (auto|on|off)"},
 		{"--tc", "tcp", "--tc: \"tcp\" is not a way to attach (auto|tcx|clsact)"},
 		{"--snat-ports", "10000",
@@ -407,7 +412,7 @@ static void help_has_every_option_on_a_line_of_at_most_100_columns(void **state)
 		assert_true(strlen(line) <= 100);
 		options_seen += strncmp(line, "  --", 4) == 0;
 	}
-	assert_int_equal(options_seen, 29);
+	assert_int_equal(options_seen, 30);
 	free(text);
 }
 

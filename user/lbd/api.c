@@ -1,22 +1,16 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include "api.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <jansson.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "api_socket.h"
+#include "httpd.h"
 
-#define API_CONNECTIONS 64
-#define API_CONNECTION_BYTES (32 * 1024) /* headers, mostly */
-#define API_TIMEOUT_S 10
-#define API_ACCEPT_REST_MS 100	   /* after a lack of descriptors or memory */
 #define API_BODY_BYTES (64 * 1024) /* no request needs one */
 #define API_FLOWS_MS 1000	   /* flows are counted at most so often: it walks all of them */
 
@@ -24,11 +18,8 @@ struct api {
 	char *path;
 	const struct view *view;
 	struct api_calls calls;
-	int listen_fd;
-	struct MHD_Daemon *httpd;
-	uv_poll_t http_poll, listen_poll;
-	uv_timer_t http_timer, listen_timer;
-	int handles; /* that aren't closed yet */
+	struct httpd *httpd;
+	uv_loop_t *loop;
 
 	/* By backend id; allocated at the first request for them. */
 	struct lb_traffic *traffic;
@@ -75,7 +66,7 @@ static void get_services(struct api *api, struct MHD_Connection *connection, str
 static int counters_read(struct api *api)
 {
 	const struct maps *maps = api->view->maps;
-	uint64_t now_ms = uv_now(api->http_timer.loop);
+	uint64_t now_ms = uv_now(api->loop);
 	int err;
 
 	if (!api->traffic)
@@ -236,145 +227,50 @@ static void request_end(void *arg, struct MHD_Connection *connection, void **req
 	*request = NULL;
 }
 
-/* ---- the loop ----------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------ */
 
-static void http_due(uv_timer_t *timer);
-static void listen_again(uv_timer_t *timer);
-
-static void http_run(struct api *api)
+static void api_free(void *arg)
 {
-	MHD_UNSIGNED_LONG_LONG timeout_ms;
+	struct api *api = arg;
 
-	MHD_run(api->httpd);
-	if (MHD_get_timeout(api->httpd, &timeout_ms) == MHD_YES)
-		uv_timer_start(&api->http_timer, http_due, timeout_ms, 0);
-	else
-		uv_timer_stop(&api->http_timer);
-}
-
-static void http_due(uv_timer_t *timer)
-{
-	http_run(timer->data);
-}
-
-static void http_readable(uv_poll_t *poll, int status, int events)
-{
-	(void)status;
-	(void)events;
-	http_run(poll->data);
-}
-
-/*
- * Connections are accepted here, since the library, left alone with a listening
- * socket, spins when the process has no descriptor left.  One beyond the limit
- * it closes at once.
- */
-static void listen_readable(uv_poll_t *poll, int status, int events)
-{
-	struct api *api = poll->data;
-	struct sockaddr_un address;
-	socklen_t length;
-	int fd;
-
-	(void)status;
-	(void)events;
-	for (;;) {
-		length = sizeof(address);
-		fd = accept4(api->listen_fd, (struct sockaddr *)&address, &length,
-			     SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd < 0)
-			break;
-		MHD_add_connection(api->httpd, fd, (struct sockaddr *)&address, length);
-	}
-	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-		uv_poll_stop(&api->listen_poll);
-		uv_timer_start(&api->listen_timer, listen_again, API_ACCEPT_REST_MS, 0);
-	}
-	http_run(api);
-}
-
-static void listen_again(uv_timer_t *timer)
-{
-	struct api *api = timer->data;
-
-	uv_poll_start(&api->listen_poll, UV_READABLE, listen_readable);
-}
-
-static int httpd_start(struct api *api, struct error *error)
-{
-	api->httpd = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, request_handle, api,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)API_CONNECTIONS,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)API_CONNECTION_BYTES,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)API_TIMEOUT_S,
-		MHD_OPTION_NOTIFY_COMPLETED, request_end, NULL, MHD_OPTION_END);
-	if (!api->httpd)
-		return error_set(error, -EIO, "--control: can't start the HTTP server");
-	return 0;
-}
-
-static void handles_start(struct api *api, uv_loop_t *loop)
-{
-	int http_fd = MHD_get_daemon_info(api->httpd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-	int err;
-
-	uv_timer_init(loop, &api->http_timer);
-	uv_timer_init(loop, &api->listen_timer);
-	err = uv_poll_init(loop, &api->http_poll, http_fd);
-	assert(!err); /* both can be polled, and nobody else does */
-	err = uv_poll_init(loop, &api->listen_poll, api->listen_fd);
-	assert(!err);
-	api->http_timer.data = api->listen_timer.data = api;
-	api->http_poll.data = api->listen_poll.data = api;
-	api->handles = 4;
-	uv_poll_start(&api->http_poll, UV_READABLE, http_readable);
-	uv_poll_start(&api->listen_poll, UV_READABLE, listen_readable);
+	free(api->traffic);
+	free(api->flows);
+	free(api->path);
+	free(api);
 }
 
 int api_open(const char *path, uv_loop_t *loop, const struct view *view,
 	     const struct api_calls *calls, struct api **ret, struct error *error)
 {
 	struct api *api = calloc(1, sizeof(*api));
-	int err = -ENOMEM;
+	const struct httpd_calls httpd_calls = {
+		.handle = request_handle, .completed = request_end, .closed = api_free, .arg = api};
+	int err, listen_fd;
 
 	if (api)
 		api->path = strdup(path);
 	if (!api || !api->path) {
 		free(api);
-		return error_set(error, err, "no memory");
+		return error_set(error, -ENOMEM, "no memory");
 	}
+	api->loop = loop;
 	api->view = view;
 	api->calls = *calls;
-	api->listen_fd = err = api_socket_open(path, error);
-	if (err < 0)
-		goto fail;
-	err = httpd_start(api, error);
-	if (err) {
-		close(api->listen_fd);
-		unlink(path);
-		goto fail;
+	listen_fd = err = api_socket_open(path, error);
+	if (err >= 0) {
+		err = httpd_open(listen_fd, loop, &httpd_calls, &api->httpd, error);
+		if (err) {
+			error_prefix(error, err, "--control");
+			close(listen_fd);
+			unlink(path);
+		}
 	}
-	handles_start(api, loop);
+	if (err < 0) {
+		api_free(api);
+		return err;
+	}
 	*ret = api;
 	return 0;
-fail:
-	free(api->path);
-	free(api);
-	return err;
-}
-
-static void handle_closed(uv_handle_t *handle)
-{
-	struct api *api = handle->data;
-
-	if (--api->handles)
-		return;
-	MHD_stop_daemon(api->httpd);
-	close(api->listen_fd);
-	free(api->traffic);
-	free(api->flows);
-	free(api->path);
-	free(api);
 }
 
 void api_close(struct api *api)
@@ -382,8 +278,5 @@ void api_close(struct api *api)
 	if (!api)
 		return;
 	unlink(api->path);
-	uv_close((uv_handle_t *)&api->http_poll, handle_closed);
-	uv_close((uv_handle_t *)&api->http_timer, handle_closed);
-	uv_close((uv_handle_t *)&api->listen_poll, handle_closed);
-	uv_close((uv_handle_t *)&api->listen_timer, handle_closed);
+	httpd_close(api->httpd);
 }

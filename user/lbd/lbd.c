@@ -14,6 +14,7 @@
 #include "check.h"
 #include "host.h"
 #include "log.h"
+#include "monitor.h"
 #include "report.h"
 #include "sync.h"
 
@@ -29,6 +30,7 @@ struct lbd {
 	struct sync sync;
 	struct report report;
 	struct api *api;
+	struct monitor *monitor; /* NULL: nobody listens */
 	uv_loop_t loop;
 	uv_poll_t netlink_poll;
 	uv_timer_t soon, linger;
@@ -87,6 +89,13 @@ static void lbd_sync_event(struct lbd *lbd)
 	lbd_sync(lbd, &error);
 }
 
+/* A sync's clock runs from the first event that asks for it. */
+static void lbd_saw_event(struct lbd *lbd)
+{
+	if (!lbd->sync.event_ns)
+		lbd->sync.event_ns = uv_hrtime();
+}
+
 /* ---- events ----------------------------------------------------------------- */
 
 static void netlink_readable(uv_poll_t *poll, int status, int events)
@@ -94,7 +103,10 @@ static void netlink_readable(uv_poll_t *poll, int status, int events)
 	struct lbd *lbd = poll->data;
 	/* However often routes change, syncs take a tenth of a CPU at most. */
 	uint64_t rest_ms = lbd->sync.took_ms * 10;
-	int changed = netlink_process(lbd->sync.netlink);
+	int changed;
+
+	lbd_saw_event(lbd);
+	changed = netlink_process(lbd->sync.netlink);
 
 	(void)status;
 	(void)events;
@@ -108,6 +120,7 @@ static void source_changed(void *arg)
 {
 	struct lbd *lbd = arg;
 
+	lbd_saw_event(lbd);
 	lbd->sync.reload = true;
 	lbd_sync_event(lbd);
 }
@@ -210,6 +223,22 @@ static int lbd_watch(struct lbd *lbd, struct error *error)
 	return source_watch(lbd->sync.source, &lbd->loop, source_changed, lbd, error);
 }
 
+/* The default address may be another program's: that is no reason not to serve. */
+static int lbd_listen(struct lbd *lbd, struct error *error)
+{
+	const struct options *options = &lbd->options;
+	int err;
+
+	if (options->listen_off)
+		return 0;
+	err = monitor_open(&options->listen.addr, options->listen.port, &lbd->loop, &lbd->sync.view,
+			   &lbd->monitor, error);
+	if (!err || options->listen_given)
+		return err;
+	log_warn("%s; nobody can read the metrics", error->text);
+	return 0;
+}
+
 /* Everything else, up to the first sync. */
 static int lbd_start(struct lbd *lbd, struct error *error)
 {
@@ -244,6 +273,8 @@ static int lbd_start(struct lbd *lbd, struct error *error)
 		err = api_open(options->control_path, &lbd->loop, &sync->view, &calls, &lbd->api,
 			       error);
 	if (!err)
+		err = lbd_listen(lbd, error);
+	if (!err)
 		err = datapath_open(&config, &sync->datapath, error);
 	if (err)
 		return err;
@@ -267,6 +298,7 @@ static void lbd_init(struct lbd *lbd)
 
 	sync->options = sync->view.options = &lbd->options;
 	sync->view.attachments = &sync->attached;
+	sync->view.syncs = &sync->syncs;
 	sync->view.started_ms = uv_hrtime() / 1000000;
 }
 
@@ -299,6 +331,7 @@ static void lbd_end(struct lbd *lbd)
 	};
 
 	api_close(lbd->api);
+	monitor_close(lbd->monitor);
 	source_close(lbd->sync.source);
 	lbd->sync.source = NULL;
 	for (size_t i = 0; i < sizeof(handles) / sizeof(*handles); i++)

@@ -69,6 +69,8 @@ static const struct option_spec specs[] = {
 	 option_set_text, FIELD(bpffs_dir)},
 	{"control", "PATH", "the API's socket (default: /run/guideway/lbd.sock)",
 	 option_set_control, FIELD(control_path)},
+	{"listen", "ADDR:PORT|off", "metrics and health over HTTP (default: 127.0.0.1:9095)",
+	 option_set_listen, .offset = 0},
 	{"log-level", "error|warn|info|debug", "(default: info)", option_set_log_level,
 	 FIELD(log_level)},
 	{"check", NULL, "check the options and the source, change nothing", SWITCH(check)},
@@ -270,6 +272,7 @@ static void options_default(struct options *options)
 		.linger_s = 30,
 		.bpffs_dir = "/sys/fs/bpf/guideway",
 		.control_path = "/run/guideway/lbd.sock",
+		.listen = {{.family = 4, .bytes = {127, 0, 0, 1}}, 9095},
 		.log_level = LOG_LEVEL_INFO,
 	};
 	gethostname(options->node, sizeof(options->node) - 1);

@@ -56,6 +56,11 @@ struct options {
 	uint32_t max_flows, max_udp_flows, max_new_flows, max_affinity;
 	const char *bpffs_dir;
 	const char *control_path;
+	struct {
+		struct addr addr;
+		uint16_t port; /* host order */
+	} listen;
+	bool listen_off, listen_given;
 	enum log_level log_level;
 	bool check, detach;
 	bool version, help; /* print and exit 0; nothing else is looked at */

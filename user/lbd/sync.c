@@ -212,6 +212,9 @@ int sync_run(struct sync *sync, struct error *error)
 	if (!err)
 		sync->view.synced_revision = sync->snapshot->revision;
 	sync->took_ms = (uv_hrtime() - start_ns) / 1000000;
+	if (!err && !plan_is_empty(sync->plan))
+		metrics_sync_add(&sync->syncs, (uv_hrtime() - (sync->event_ns ?: start_ns)) / 1000);
+	sync->event_ns = 0;
 	if (!err && load_err) {
 		err = load_err;
 		*error = load_error;

@@ -17,6 +17,7 @@
 #include "attachments.h"
 #include "datapath.h"
 #include "devices.h"
+#include "metrics.h"
 #include "netlink.h"
 #include "options.h"
 #include "plan.h"
@@ -40,8 +41,10 @@ struct sync {
 	struct devices *devices;
 	struct attachments attached;
 	bool attach_failed;
-	struct view view; /* of all this, for the API */
-	uint64_t took_ms; /* the last run */
+	struct view view;	    /* of all this, for the API */
+	uint64_t took_ms;	    /* the last run */
+	uint64_t event_ns;	    /* when the first event since the last run was seen; 0 = none */
+	struct metrics_syncs syncs; /* that changed something */
 };
 
 /* Read the source.  A failure leaves the last snapshot; -EAGAIN: there is none

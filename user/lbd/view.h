@@ -20,16 +20,19 @@
 #include "options.h"
 #include "plan.h"
 
+struct metrics_syncs;
+
 struct view {
 	const struct options *options;
 	const struct snapshot *snapshot;
 	const struct plan *plan; /* for its refusals; NULL or made from that snapshot */
 	const struct maps *maps;
 	const struct attachments *attachments;
-	uint64_t synced_revision; /* of the last snapshot that is in the maps as a whole */
-	uint64_t started_ms;	  /* CLOCK_MONOTONIC */
-	size_t nfrontends;	  /* in the maps */
-	bool stale;		  /* a part of the source keeps its last good state */
+	uint64_t synced_revision;	   /* of the last snapshot that is in the maps as a whole */
+	uint64_t started_ms;		   /* CLOCK_MONOTONIC */
+	size_t nfrontends;		   /* in the maps */
+	bool stale;			   /* a part of the source keeps its last good state */
+	const struct metrics_syncs *syncs; /* NULL = nobody counts */
 };
 
 /* ---- for the API --------------------------------------------------------- */

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+# /metrics, /healthz and /readyz: valid, and true.
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
+
+url=http://127.0.0.1:9095
+
+get() { # PATH [CURL-OPTIONS]
+	lab exec node1 curl -sS --noproxy '*' --max-time 5 "${@:2}" "$url$1"
+}
+
+status_of() {
+	get "$1" -o /dev/null -w '%{http_code}' "${@:2}"
+}
+
+metric() { # NAME-AND-LABELS
+	get /metrics | awk -v name="$1" '$1 == name { print $2 }'
+}
+
+# The text format: each sample behind HELP and TYPE of its family, families in one
+# piece, no sample twice, values that are numbers, buckets that rise.
+is_valid() {
+	awk '
+		function fail(why) { print NR ": " why ": " $0; bad = 1 }
+		/^# HELP [a-z_]+ ./ { if ($3 in helped) fail("twice"); helped[$3] = 1; family = $3; next }
+		/^# TYPE [a-z_]+ (counter|gauge|histogram)$/ { if ($3 != family) fail("without HELP"); type = $4; next }
+		/^#/ { fail("a strange comment"); next }
+		{
+			if ($0 !~ /^[a-z_]+(\{[a-z_]+="([^"\\\n]|\\["\\n])*"(,[a-z_]+="([^"\\\n]|\\["\\n])*")*\})? [0-9.e+-]+$/) fail("no sample")
+			if ($1 in seen) fail("twice")
+			seen[$1] = 1
+			base = $1; sub(/\{.*/, "", base)
+			if (type == "histogram") sub(/_(bucket|sum|count)$/, "", base)
+			if (base != family) fail("not of the family " family)
+			if (type == "counter" && base !~ /_total$/) fail("a counter without _total")
+			if ($1 ~ /_bucket/) { if ($2 < last) fail("a bucket that falls"); last = $2 }
+		}
+		END { if (NR < 50) { print "only " NR " lines"; bad = 1 } exit bad }' <"$1"
+}
+
+metrics_are_valid() {
+	get /metrics -D "$work/headers" >"$work/metrics"
+	is_valid "$work/metrics"
+	grep -qi '^content-type: text/plain; version=0.0.4' "$work/headers"
+	# The check can fail.
+	sed 's/^guideway_revision .*/guideway_revision x/' "$work/metrics" >"$work/broken"
+	fails is_valid "$work/broken"
+}
+
+every_name_is_there() {
+	local name
+	for name in service_connections_total service_packets_total service_bytes_total backend_connections_total \
+		backend_packets_total backend_bytes_total backend_up drops_total packets_total \
+		sync_duration_seconds_bucket source_connected revision; do
+		grep -q "^guideway_$name[ {]" "$work/metrics" || { echo "$name is missing" && return 1; }
+	done
+}
+
+labels='{namespace="default",service="web",port="http",protocol="TCP",family="IPv4"}'
+
+numbers_are_those_of_lbctl() {
+	local i before after
+	before=$(metric "guideway_service_connections_total$labels")
+	for i in 1 2 3 4 5 6 7; do lab curl http://10.96.0.10/info >/dev/null; done
+	after=$(metric "guideway_service_connections_total$labels")
+	same $((after - before)) 7 "connections"
+	same "$(get /metrics | awk '/^guideway_backend_connections_total/ && /IPv4/ { n += $2 } END { print n }')" "$after" "sum over the backends"
+	same "$(get /metrics | grep -c '^guideway_backend_up{.*} 1$')" 3 "backends that are up"
+	same "$(metric guideway_revision)" "$(status_json | jq .synced_revision)"
+	at_least "$(metric guideway_sync_duration_seconds_count)" 1 "syncs"
+}
+
+it_is_well_and_ready() {
+	same "$(status_of /healthz)" 200
+	same "$(status_of /readyz)" 200
+	same "$(status_of /)" 404
+	same "$(status_of /metrics -X POST)" 405
+	same "$(status_of /metrics -I)" 200
+}
+
+wrong_addresses_are_named() {
+	matches "$(lab exec node1 "$GUIDEWAY_BUILD/lbd" --source file:/dev/null --listen 9095 2>&1 || true)" '^lbd: --listen: "9095" is neither ADDR:PORT nor off$'
+}
+
+another_programs_port_stops_nobody() {
+	lab lbd stop
+	"$top/lab/lab" exec node1 socat TCP-LISTEN:9095,bind=127.0.0.1,fork,reuseaddr SYSTEM:true >/dev/null 2>&1 &
+	disown
+	eventually 5 lab exec node1 sh -c 'ss -Hltn sport = 9095 | grep -q .'
+	lab lbd start
+	lab curl http://10.96.0.10/info >/dev/null
+	grep -q 'warn --listen: 127.0.0.1:9095: Address already in use' "$GUIDEWAY_LAB_DIR/node1/lbd.log"
+}
+
+lab up --replicas 3 >/dev/null
+check "/metrics is valid Prometheus text" metrics_are_valid
+check "every metric is there" every_name_is_there
+check "the numbers are true" numbers_are_those_of_lbctl
+check "/healthz and /readyz answer, others get a 4xx" it_is_well_and_ready
+check "a bad --listen is named" wrong_addresses_are_named
+check "a port that is taken is told, and lbd serves all the same" another_programs_port_stops_nobody
+tests_end

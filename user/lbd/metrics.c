@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include "metrics.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Microseconds, and as they are written: seconds. */
+static const struct {
+	uint64_t us;
+	const char *text;
+} bounds[METRICS_BUCKETS] = {
+	{1000, "0.001"}, {2500, "0.0025"}, {5000, "0.005"},  {10000, "0.01"}, {25000, "0.025"},
+	{50000, "0.05"}, {100000, "0.1"},  {250000, "0.25"}, {1000000, "1"},  {5000000, "5"},
+};
+
+static const char *const reason_texts[LB_REASON_MAX] = {
+#define REASON_TEXT(name, text, verdict, meaning) [LB_REASON_##name] = text,
+	LB_REASONS(REASON_TEXT)
+#undef REASON_TEXT
+};
+
+static const enum lb_verdict reason_verdicts[LB_REASON_MAX] = {
+#define REASON_VERDICT(name, text, verdict, meaning) [LB_REASON_##name] = LB_VERDICT_##verdict,
+	LB_REASONS(REASON_VERDICT)
+#undef REASON_VERDICT
+};
+
+void metrics_sync_add(struct metrics_syncs *syncs, uint64_t us)
+{
+	int i = 0;
+
+	while (i < METRICS_BUCKETS && us > bounds[i].us)
+		i++;
+	syncs->buckets[i]++;
+	syncs->sum_us += us;
+}
+
+static void family(FILE *to, const char *name, const char *type, const char *help)
+{
+	fprintf(to, "# HELP guideway_%s %s\n# TYPE guideway_%s %s\n", name, help, name, type);
+}
+
+static void gauge(FILE *to, const char *name, const char *help, uint64_t value)
+{
+	family(to, name, "gauge", help);
+	fprintf(to, "guideway_%s %" PRIu64 "\n", name, value);
+}
+
+/* ---- services and backends ---------------------------------------------------- */
+
+static uint64_t connections_of(const struct lb_traffic *traffic)
+{
+	return traffic->connections;
+}
+
+static uint64_t packets_of(const struct lb_traffic *traffic)
+{
+	return traffic->packets_in + traffic->packets_out;
+}
+
+static uint64_t bytes_of(const struct lb_traffic *traffic)
+{
+	return traffic->bytes_in + traffic->bytes_out;
+}
+
+static const struct {
+	const char *name;
+	uint64_t (*value)(const struct lb_traffic *traffic);
+	const char *help;
+} totals[] = {
+	{"connections_total", connections_of, "flows begun"},
+	{"packets_total", packets_of, "packets in both directions, a GSO packet as one"},
+	{"bytes_total", bytes_of, "bytes from the IP header on, in both directions"},
+};
+#define TOTALS (sizeof(totals) / sizeof(*totals))
+
+/* A service's labels.  Names are DNS labels: there is nothing to escape. */
+static void labels(FILE *to, const struct maps *maps, uint32_t id)
+{
+	const struct lb_service_name *name = &maps->service_names[id];
+	const struct lb_service *service = &maps->services[id];
+
+	fprintf(to, "{namespace=\"%.64s\",service=\"%.64s\",port=\"", name->namespace, name->name);
+	if (*name->port_name)
+		fprintf(to, "%.64s", name->port_name);
+	else
+		fprintf(to, "%u", ntohs(service->port));
+	fprintf(to, "\",protocol=\"%s\",family=\"IPv%u\"", service->protocol == 6 ? "TCP" : "UDP",
+		service->family);
+}
+
+static void services_write(FILE *to, const struct maps *maps, const struct lb_traffic *traffic)
+{
+	char name[64];
+
+	for (size_t t = 0; t < TOTALS; t++) {
+		snprintf(name, sizeof(name), "service_%s", totals[t].name);
+		family(to, name, "counter", totals[t].help);
+		for (uint32_t id = 1; id < maps->max_services; id++) {
+			if (!(maps->services[id].flags & LB_SERVICE_F_USED))
+				continue;
+			fprintf(to, "guideway_%s", name);
+			labels(to, maps, id);
+			fprintf(to, "} %" PRIu64 "\n", totals[t].value(&traffic[id]));
+		}
+	}
+}
+
+static bool backend_is_shown(const struct maps *maps, const struct lb_backend *backend)
+{
+	return backend->state != LB_BACKEND_FREE && backend->service < maps->max_services &&
+	       maps->services[backend->service].flags & LB_SERVICE_F_USED;
+}
+
+static void backend_write(FILE *to, const struct maps *maps, const char *name, uint32_t id,
+			  uint64_t value)
+{
+	const struct lb_backend *backend = &maps->backends[id];
+	char text[ADDR_PORT_STRLEN];
+	struct addr addr;
+
+	addr_from_words(backend->family, backend->addr, &addr);
+	fprintf(to, "guideway_%s", name);
+	labels(to, maps, backend->service);
+	fprintf(to, ",backend=\"%s\"} %" PRIu64 "\n",
+		addr_port_format(&addr, ntohs(backend->port), text), value);
+}
+
+static void backends_write(FILE *to, const struct maps *maps, const struct lb_traffic *traffic)
+{
+	char name[64];
+
+	for (size_t t = 0; t < TOTALS; t++) {
+		snprintf(name, sizeof(name), "backend_%s", totals[t].name);
+		family(to, name, "counter", totals[t].help);
+		for (uint32_t id = 1; id < maps->max_backends; id++)
+			if (backend_is_shown(maps, &maps->backends[id]))
+				backend_write(to, maps, name, id, totals[t].value(&traffic[id]));
+	}
+	family(to, "backend_up", "gauge", "1 if it gets new flows");
+	for (uint32_t id = 1; id < maps->max_backends; id++) {
+		const struct lb_backend *backend = &maps->backends[id];
+
+		if (backend_is_shown(maps, backend))
+			backend_write(to, maps, "backend_up", id,
+				      backend->state == LB_BACKEND_ACTIVE &&
+					      backend->flags & LB_BACKEND_F_CLUSTER);
+	}
+}
+
+/* ---- the rest -------------------------------------------------------------------- */
+
+static void reasons_write(FILE *to, const struct lb_reason_counter *reasons)
+{
+	family(to, "packets_total", "counter", "packets by how they ended");
+	for (int i = 1; i < LB_REASON_MAX; i++)
+		fprintf(to, "guideway_packets_total{reason=\"%s\"} %" PRIu64 "\n", reason_texts[i],
+			(uint64_t)reasons[i].packets);
+	family(to, "drops_total", "counter", "packets that were dropped or refused, by reason");
+	for (int i = 1; i < LB_REASON_MAX; i++)
+		if (reason_verdicts[i] == LB_VERDICT_DROP ||
+		    reason_verdicts[i] == LB_VERDICT_REJECT)
+			fprintf(to, "guideway_drops_total{reason=\"%s\"} %" PRIu64 "\n",
+				reason_texts[i], (uint64_t)reasons[i].packets);
+}
+
+static void syncs_write(FILE *to, const struct metrics_syncs *syncs)
+{
+	uint64_t count = 0;
+
+	family(to, "sync_duration_seconds", "histogram", "event seen until the maps were written");
+	for (int i = 0; i < METRICS_BUCKETS; i++) {
+		count += syncs->buckets[i];
+		fprintf(to, "guideway_sync_duration_seconds_bucket{le=\"%s\"} %" PRIu64 "\n",
+			bounds[i].text, count);
+	}
+	count += syncs->buckets[METRICS_BUCKETS];
+	fprintf(to,
+		"guideway_sync_duration_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n"
+		"guideway_sync_duration_seconds_sum %.6f\n"
+		"guideway_sync_duration_seconds_count %" PRIu64 "\n",
+		count, syncs->sum_us / 1e6, count);
+}
+
+static void lbd_write(FILE *to, const struct view *view)
+{
+	gauge(to, "source_connected", "1 if the source can be followed", !view->stale);
+	gauge(to, "revision", "of the last snapshot that is in the maps", view->synced_revision);
+	gauge(to, "refused", "objects, or parts of them, that are refused", view_refusals(view));
+	if (view->syncs)
+		syncs_write(to, view->syncs);
+}
+
+char *metrics_text(const struct view *view, size_t *ret_length)
+{
+	const struct maps *maps = view->maps;
+	struct lb_reason_counter reasons[LB_REASON_MAX];
+	struct lb_traffic *services = calloc(maps->max_services, sizeof(*services));
+	struct lb_traffic *backends = calloc(maps->max_backends, sizeof(*backends));
+	char *text = NULL;
+	FILE *to = NULL;
+
+	if (!services || !backends || maps_backend_counters(maps, backends) ||
+	    maps_service_counters(maps, services) || maps_reason_counters(maps, reasons))
+		goto out;
+	to = open_memstream(&text, ret_length);
+	if (!to)
+		goto out;
+	services_write(to, maps, services);
+	backends_write(to, maps, backends);
+	reasons_write(to, reasons);
+	lbd_write(to, view);
+	if (fclose(to)) {
+		free(text);
+		text = NULL;
+	}
+out:
+	free(services);
+	free(backends);
+	return text;
+}
