@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 #
-# The manifests that lbd reads: one Service and one EndpointSlice per family.
+# The manifests that every lbd reads: the nodes, one Service, and one EndpointSlice
+# per family.
 # Files appear and change by rename, so that no half of one is ever read.
 
 SERVICE=web
@@ -15,6 +16,34 @@ POD_PORT=5000
 manifest_write() { # NAME
 	cat >"$LAB_DIR/manifest.new"
 	mv "$LAB_DIR/manifest.new" "$LAB_DIR/manifests/$1.yaml"
+}
+
+node_print() { # NODE
+	local cidrs addresses
+	cidrs="\"$(node_pod_cidr4 "$1")\""
+	addresses="{type: InternalIP, address: \"$(node_ip4 "$1")\"}"
+	if [[ $ipv6 = yes ]]; then
+		cidrs+=", \"$(node_pod_cidr6 "$1")\""
+		addresses+=", {type: InternalIP, address: \"$(node_ip6 "$1")\"}"
+	fi
+	cat <<-END
+	---
+	apiVersion: v1
+	kind: Node
+	metadata:
+	  name: $1
+	  labels: {kubernetes.io/hostname: $1, topology.kubernetes.io/zone: $(node_zone "$1")}
+	spec:
+	  podCIDR: "$(node_pod_cidr4 "$1")"
+	  podCIDRs: [$cidrs]
+	status:
+	  addresses: [$addresses, {type: Hostname, address: $1}]
+	END
+}
+
+nodes_publish() {
+	local node
+	for node in "${nodes[@]}"; do node_print "$node"; done | manifest_write nodes
 }
 
 service_publish() {
@@ -68,6 +97,7 @@ slice_print() { # IPv4|IPv6
 		[[ $1 = IPv4 ]] || address=$pod_ip6
 		cat <<-END
 		- addresses: ["$address"]
+		  zone: $(node_zone "$pod_node")
 		  conditions: $(pod_conditions "$pod")
 		  nodeName: $pod_node
 		  targetRef: {kind: Pod, namespace: default, name: $pod, uid: $pod_uid}

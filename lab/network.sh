@@ -8,14 +8,14 @@
 
 SERVICE_CIDR4=10.96.0.0/16
 SERVICE_CIDR6=fd00:10:96::/112
-POD_CIDR4=10.244.0.0/16
-POD_CIDR6=fd00:10:244::/48
+NODES_MAX=50
 CLIENT_IP4=10.200.0.100
 CLIENT_IP6=fd00:10:200::100
 
 node_number() { echo "${1#node}"; }
 node_ip4() { echo "10.200.0.$(node_number "$1")"; }
 node_ip6() { echo "fd00:10:200::$(node_number "$1")"; }
+node_zone() { local zones=abc; echo "zone-${zones:($(node_number "$1") - 1) % 3:1}"; }
 node_pod_cidr4() { echo "10.244.$(node_number "$1").0/24"; }
 node_pod_cidr6() { echo "fd00:10:244:$(node_number "$1")::/64"; }
 pod_address4() { echo "10.244.$(node_number "$1").$2"; } # NODE NUMBER
@@ -61,10 +61,39 @@ switch_plug() { # NODE|client IP4 IP6
 	ip -n "$(namespace switch)" link set "$1" master br0 up
 }
 
-client_route() { # FAMILY GATEWAY PREFIX...
-	local family=$1 gateway=$2 prefix
-	shift 2
-	for prefix; do ip -n "$(namespace client)" "$family" route add "$prefix" via "$gateway"; done
+# The fabric: each node has the way to its own pods; the services' range leads to
+# the first node or, with --ecmp, to all of them.
+client_routes() { # FAMILY SERVICES
+	local family=$1 services=$2 node hops=()
+	for node in "${nodes[@]}"; do
+		ip -n "$(namespace client)" "-$family" route replace "$("node_pod_cidr$family" "$node")" \
+			via "$("node_ip$family" "$node")"
+		[[ $ecmp = no && ${#hops[@]} -gt 0 ]] || hops+=(nexthop via "$("node_ip$family" "$node")")
+	done
+	# IPv6 adds hops to a route that has several instead of replacing it.
+	ip -n "$(namespace client)" "-$family" route flush "$services" 2>/dev/null || true
+	ip -n "$(namespace client)" "-$family" route add "$services" "${hops[@]}"
+}
+
+client_routes_update() {
+	client_routes 4 "$SERVICE_CIDR4"
+	[[ $ipv6 = no ]] || client_routes 6 "$SERVICE_CIDR6"
+}
+
+# From each node to the pods of the others.
+node_routes() { # NODE
+	local other
+	for other in "${nodes[@]}"; do
+		[[ $other != "$1" ]] || continue
+		echo "route add $(node_pod_cidr4 "$other") via $(node_ip4 "$other")"
+		[[ $ipv6 = no ]] || echo "route add $(node_pod_cidr6 "$other") via $(node_ip6 "$other")"
+	done | ip -n "$(namespace "$1")" -batch -
+}
+
+# A node that is gone: no way to its pods.
+node_forget() { # NODE|client GONE
+	ip -n "$(namespace "$1")" -4 route flush "$(node_pod_cidr4 "$2")"
+	[[ $ipv6 = no ]] || ip -n "$(namespace "$1")" -6 route flush "$(node_pod_cidr6 "$2")"
 }
 
 network_create() {
@@ -76,10 +105,10 @@ network_create() {
 		namespace_create "$node" net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 		switch_plug "$node" "$(node_ip4 "$node")" "$(node_ip6 "$node")"
 	done
-	namespace_create client
+	namespace_create client net.ipv4.fib_multipath_hash_policy=1 net.ipv6.fib_multipath_hash_policy=1
 	switch_plug client "$CLIENT_IP4" "$CLIENT_IP6"
-	client_route -4 "$(node_ip4 node1)" "$SERVICE_CIDR4" "$POD_CIDR4"
-	[[ $ipv6 = no ]] || client_route -6 "$(node_ip6 node1)" "$SERVICE_CIDR6" "$POD_CIDR6"
+	for node in "${nodes[@]}"; do node_routes "$node"; done
+	client_routes_update
 }
 
 network_remove() {

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 #
-# A node: its cgroup, its own bpffs and its lbd.
+# Nodes: each has its cgroup, its own bpffs and its lbd.
 
 LBD_START_S=10
 LBD_WAIT_S=10
@@ -18,6 +18,67 @@ node_create() { # NODE
 	mkdir -p "$(node_dir "$1")/bpf" "$(lbd_group "$1")"
 	mount -t bpf bpf "$(node_dir "$1")/bpf"
 	lbd_start "$1"
+}
+
+# All at once: a start is mostly waiting for the kernel.
+nodes_create() {
+	local node pid starting=()
+	for node in "${nodes[@]}"; do
+		node_create "$node" &
+		starting+=($!)
+	done
+	for pid in "${starting[@]}"; do wait "$pid" || exit 1; done
+}
+
+node_remove() { # NODE
+	local other dir
+	dir=$(node_dir "$1")
+	cgroup_remove "$(cgroup_dir "$1")"
+	# Without its veth at once: the namespace's end comes some time later.
+	ip -n "$(namespace "$1")" link delete eth0 2>/dev/null || true
+	ip netns delete "$(namespace "$1")" 2>/dev/null || true
+	for other in "${nodes[@]}"; do node_forget "$other" "$1"; done
+	node_forget client "$1"
+	if mountpoint -q "$dir/bpf"; then umount "$dir/bpf"; fi
+	rm -rf --one-file-system "$dir"
+}
+
+# What is left of nodes that the lab has no more, once their pods are gone.
+nodes_sweep() {
+	local dir node
+	for dir in "$LAB_DIR"/node*/; do
+		[[ -d $dir ]] || continue
+		node=$(basename "$dir")
+		is_node "$node" || node_remove "$node"
+	done
+}
+
+# From now on the lab has no such node; reconcile() clears away what is left.
+node_drop() { # NODE
+	local node left=()
+	for node in "${nodes[@]}"; do [[ $node = "$1" ]] || left+=("$node"); done
+	nodes=("${left[@]}")
+	settings_write
+	client_routes_update
+	nodes_publish
+}
+
+# Drain a node and take it away; by force, it falls silent and is missed a
+# second later.
+node_delete() { # NODE yes|no
+	local pod
+	((${#nodes[@]} > 1)) || die "$1: the only node can't be killed"
+	if [[ $2 = yes ]]; then
+		ip -n "$(namespace "$1")" link set eth0 down
+		cgroup_kill "$(cgroup_dir "$1")"
+		sleep 1
+	else
+		for pod in $(pods_of "$1"); do touch "$(pod_dir "$pod")/terminating"; done
+		cordoned=$1
+		reconcile
+	fi
+	node_drop "$1"
+	reconcile
 }
 
 nodes_remove() {

@@ -10,6 +10,7 @@
 PODS_MAX=200
 READY_S=15
 EXIT_S=10
+cordoned= # a node that gets no more pods
 
 pod_dir() { echo "$LAB_DIR/pods/$1"; }
 pod_device() { echo "veth${1##*-}"; }
@@ -39,6 +40,14 @@ pod_names() {
 		pod_read "$pod"
 		echo "$pod_born $pod"
 	done | sort -n | cut -d ' ' -f 2
+}
+
+pods_of() { # NODE
+	local pod
+	for pod in $(pod_names); do
+		pod_read "$pod"
+		[[ $pod_node != "$1" ]] || echo "$pod"
+	done
 }
 
 pods_terminating() {
@@ -82,17 +91,29 @@ number_allocate() { # NODE
 	echo $number >"$LAB_DIR/last_number"
 }
 
+# Sets $node, where the next pod goes: to the node that has the fewest.
+node_choose() {
+	local candidate records count least=
+	records=$(find "$LAB_DIR/pods" -name record -exec cut -d ' ' -f 1 {} +)
+	for candidate in "${nodes[@]}"; do
+		[[ $candidate != "$cordoned" ]] || continue
+		count=$(grep -cx "$candidate" <<<"$records") || true
+		[[ -n $least ]] && ((count >= least)) || { node=$candidate && least=$count; }
+	done
+}
+
 pod_create() {
-	local pod node=node1 number environment
+	local pod node number environment
 	pod=$SERVICE-$pod_hash-$(random_name 5)
 	mkdir "$(pod_dir "$pod")" 2>/dev/null || return 0 # taken: the caller tries again
-	number_allocate $node
-	echo "$node $(pod_address4 $node "$number") $(pod_address6 $node "$number")" \
+	node_choose
+	number_allocate "$node"
+	echo "$node $(pod_address4 "$node" "$number") $(pod_address6 "$node" "$number")" \
 		"$(</proc/sys/kernel/random/uuid) ${EPOCHREALTIME/./}" >"$(pod_dir "$pod")/record"
 	pod_read "$pod"
 	mkdir -p "$(cgroup_dir "$pod")"
 	namespace_create "$pod"
-	pod_plug "$pod" $node "$(pod_device "$pod")" "$pod_ip4" "$pod_ip6"
+	pod_plug "$pod" "$node" "$(pod_device "$pod")" "$pod_ip4" "$pod_ip6"
 	mapfile -t environment < <(pod_environment "$pod")
 	spawn "$(cgroup_dir "$pod")" "$(namespace "$pod")" "$(pod_dir "$pod")/log" env "${environment[@]}" \
 		"$(program replica)" --app "$app" --port "$POD_PORT"
@@ -106,9 +127,14 @@ pod_remove() { # POD
 	rm -r "$(pod_dir "$1")"
 }
 
-# Pods that an interrupted command has left half made: nobody knows them yet.
+# Pods of a node that is gone, and those that an interrupted command has left half
+# made: nobody knows them yet.
 pods_sweep() {
-	local dir
+	local dir pod
+	for pod in $(pod_names); do
+		pod_read "$pod"
+		is_node "$pod_node" || pod_remove "$pod"
+	done
 	for dir in "$LAB_DIR"/pods/*/; do
 		[[ -d $dir && ! -e $dir/pid ]] || continue
 		if [[ -s $dir/record ]]; then
@@ -153,15 +179,25 @@ replicas_adjust() {
 
 # Mark the pods that have begun to answer; fails if one has died.
 pods_probe() { # POD...
-	local pod urls=() answered
+	local node
+	for node in "${nodes[@]}"; do node_probe "$node" "$@"; done
+}
+
+# A kubelet asks the pods of its own node.
+node_probe() { # NODE POD...
+	local node=$1 pod pods=() urls=() answered
+	shift
 	for pod; do
 		pod_read "$pod"
+		[[ $pod_node = "$node" ]] || continue
+		pods+=("$pod")
 		urls+=(-o /dev/null "http://$pod_ip4:$POD_PORT/health")
 	done
+	((${#pods[@]})) || return 0
 	# curl's status tells of those that don't answer yet.
-	answered=$(nsenter --net="/run/netns/$(namespace node1)" \
+	answered=$(nsenter --net="/run/netns/$(namespace "$node")" \
 		curl -sZ --max-time 1 -w '%{http_code} %{remote_ip}\n' "${urls[@]}" 2>/dev/null) || true
-	for pod; do
+	for pod in "${pods[@]}"; do
 		pod_read "$pod"
 		if [[ $'\n'$answered$'\n' = *$'\n'"200 $pod_ip4"$'\n'* ]]; then
 			touch "$(pod_dir "$pod")/ready"
@@ -200,6 +236,7 @@ pods_reap() {
 # terminating before their pods hear of it, and ready only when they answer.
 reconcile() {
 	pods_sweep
+	nodes_sweep
 	replicas_adjust
 	slices_publish
 	lbd_wait_all

@@ -91,6 +91,15 @@ what_is_applied_can_be_deleted() {
 	fails_with 1 "lab: $work/extra.yaml: was never applied" lab delete -f "$work/extra.yaml"
 }
 
+stdin_can_be_applied_and_deleted() {
+	expose extra 4 10.96.0.60 web/TCP/80/5000 "$(pods | head -n 1)"
+	lab delete -f "$work/extra.yaml"
+	lab apply -f - <"$work/extra.yaml"
+	lab curl http://10.96.0.60/ >/dev/null
+	lab delete -f -
+	fails lab curl --max-time 1 http://10.96.0.60/
+}
+
 an_interrupted_scale_is_mended_by_the_next() {
 	local t
 	for t in 0.1 0.2 0.4; do
@@ -147,6 +156,7 @@ check "scaling down takes the youngest" the_youngest_goes_first
 check "a deleted pod is terminating, then gone, then replaced" a_deleted_pod_terminates_first
 check "a pod killed by force is replaced" a_forced_kill_replaces_the_pod
 check "a manifest can be applied and deleted" what_is_applied_can_be_deleted
+check "a manifest can come from stdin" stdin_can_be_applied_and_deleted
 check "an interrupted scale is mended by the next" an_interrupted_scale_is_mended_by_the_next
 check "no replicas are an empty slice" zero_replicas_are_an_empty_slice
 check "an unknown pod is told" fails_with 1 "lab: nosuch: no such pod; \`lab pods\` lists them" lab kill nosuch

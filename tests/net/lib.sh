@@ -110,12 +110,13 @@ pod_serve() { # POD CMD...
 }
 
 pod_address() { # POD 4|6
-	local ip4
+	local ip4 node
 	ip4=$(lab pods | awk -v pod="$1" '$1 == pod { print $4 }')
 	if (($2 == 4)); then
 		echo "$ip4"
 	else
-		printf 'fd00:10:244:1::%x\n' "${ip4##*.}"
+		node=${ip4#10.244.}
+		printf 'fd00:10:244:%s::%x\n' "${node%.*}" "${ip4##*.}"
 	fi
 }
 

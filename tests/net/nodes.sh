@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+# Labs of several nodes: who is where, who reaches whom, and nodes that go.
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
+
+pods_per_node() {
+	lab pods | awk 'NR > 1 && $2 == "1/1" { n[$5]++ } END { for (node in n) print node, n[node] }' |
+		sort | xargs
+}
+
+pod_on() { # NODE
+	lab pods | awk -v node="$1" '$5 == node && !found { print $1; found = 1 }'
+}
+
+addresses_are_the_nodes_own() {
+	local bad
+	bad=$(lab pods | awk 'NR > 1 && $4 !~ "^10\\.244\\." substr($5, 5) "\\."')
+	same "$bad" ""
+}
+
+slices_name_node_and_zone() {
+	local node zone=a slice
+	slice=$(<"$GUIDEWAY_LAB_DIR/manifests/web-ipv4.yaml")
+	for node in 1 2 3; do
+		matches "$slice" "addresses: \[\"10\.244\.$node\.[0-9]+\"\]
+  zone: zone-$zone
+  conditions: [^
+]*
+  nodeName: node$node"
+		grep -q "kubernetes.io/hostname: node$node, topology.kubernetes.io/zone: zone-$zone" \
+			"$GUIDEWAY_LAB_DIR/manifests/nodes.yaml"
+		zone=$(tr ab bc <<<"$zone")
+	done
+}
+
+pods_reach_pods_of_other_nodes() {
+	local from to
+	for from in node1 node2 node3; do
+		for to in node1 node2 node3; do
+			lab exec "$(pod_on $from)" curl -sS --max-time 5 \
+				"http://$(pod_address "$(pod_on $to)" 4):5000/health" \
+				"http://[$(pod_address "$(pod_on $to)" 6)]:5000/health" >/dev/null
+		done
+	done
+}
+
+every_node_serves_its_node_port() {
+	local node
+	for node in 1 2 3; do
+		lab curl -f "http://10.200.0.$node:30080/" "http://[fd00:10:200::$node]:30080/" >/dev/null
+	done
+}
+
+pods_are_spread() {
+	same "$(pods_per_node)" "node1 3 node2 2 node3 2"
+}
+
+the_service_is_reached() {
+	for _ in $(seq 10); do
+		lab curl -f http://10.96.0.10/ "http://[fd00:10:96::10]/" >/dev/null
+	done
+}
+
+routes_to_services() { # 4|6
+	lab exec client ip "-$1" route show | awk '/^[^\t ]/ { on = /^(10.96.0.0\/16|fd00:10:96::\/112)/ } on' |
+		grep -o "via [^ ]*" | sed "s/.*[.:]//" | xargs
+}
+
+services_lead_to() { # NUMBERS
+	same "$(routes_to_services 4)" "$1"
+	same "$(routes_to_services 6)" "$1"
+}
+
+nothing_is_left_of() { # NODE
+	local number=${1#node}
+	[[ ! -e $GUIDEWAY_LAB_DIR/$1 && ! -e /run/netns/$(basename "$GUIDEWAY_LAB_DIR")-$1 ]]
+	fails grep -q "name: $1\$" "$GUIDEWAY_LAB_DIR/manifests/nodes.yaml"
+	fails grep -q "10.244.$number\." "$GUIDEWAY_LAB_DIR/manifests/web-ipv4.yaml"
+	same "$(lab exec client ip route show "10.244.$number.0/24")" ""
+	same "$(lab exec node2 ip route show "10.244.$number.0/24")" ""
+}
+
+a_node_is_drained() {
+	lab kill node1
+	same "$(pods_per_node)" "node2 4 node3 3"
+	nothing_is_left_of node1
+	services_lead_to "2 3"
+	the_service_is_reached
+}
+
+a_node_dies() {
+	lab kill --force node3
+	same "$(pods_per_node)" "node2 7"
+	nothing_is_left_of node3
+	services_lead_to 2
+	the_service_is_reached
+}
+
+fails_with() { # STATUS LINE COMMAND...
+	local wanted=$1 line=$2 output status=0
+	shift 2
+	output=$("$@" 2>&1) || status=$?
+	same "$output" "$line"
+	same $status "$wanted" "exit status"
+}
+
+down_leaves_nothing() {
+	lab down
+	same "$(find /run/netns -name "$(basename "$GUIDEWAY_LAB_DIR")-*")" ""
+	[[ ! -e $GUIDEWAY_LAB_DIR ]]
+	fails grep -q "$GUIDEWAY_LAB_DIR" /proc/self/mounts
+}
+
+for count in 0 51 -1 x ''; do
+	check "--nodes '$count' is refused" \
+		fails_with 2 "lab: --nodes $count: not a number from 1 to 50" lab up --nodes "$count"
+done
+check "--nodes without a number is refused" fails_with 2 "lab: --nodes: its value is missing" lab up --nodes
+check "lab up --nodes brings pods that are ready" lab up --nodes 3 --replicas 7 --ipv6 --ecmp
+check "pods are spread over the nodes" pods_are_spread
+check "a pod's address is its node's" addresses_are_the_nodes_own
+check "slices and nodes tell node and zone" slices_name_node_and_zone
+check "pods reach the pods of every node" pods_reach_pods_of_other_nodes
+check "every node serves the node port" every_node_serves_its_node_port
+check "the services' route has all nodes" services_lead_to "1 2 3"
+check "the service is reached through every node" the_service_is_reached
+check "a deleted node is drained, its pods move" a_node_is_drained
+check "a node that dies is missed, its pods move" a_node_dies
+check "the last node stays" \
+	fails_with 1 "lab: node2: the only node can't be killed" lab kill node2
+check "lab down leaves nothing behind" down_leaves_nothing
+tests_end
