@@ -193,12 +193,12 @@ static __always_inline bool flow_is_martian(const struct packet *p, bool v6)
 
 /* Which way does a new flow take, for good?  LB_FLOW_F_STACK or 0. */
 static __always_inline __u8 flow_choose_path(const struct packet *p,
-					     const struct flow_target *target)
+					     const struct lb_backend *backend, bool hairpin)
 {
 	/* A source of ours that comes in from outside would be a martian. */
-	if (target->snat_port)
+	if (hairpin)
 		return 0;
-	if (target->backend->flags & LB_BACKEND_F_STACK || (p->from_pod && settings.stack_clients))
+	if (backend->flags & LB_BACKEND_F_STACK || (p->from_pod && settings.stack_clients))
 		return LB_FLOW_F_STACK;
 	return 0;
 }
@@ -251,6 +251,7 @@ __noinline int flow_begin(struct packet *p, struct flow_found *found, bool v6)
 	struct lb_frontend frontend;
 	enum lb_reason reason;
 	union tuple tuple;
+	bool hairpin;
 	__u32 i;
 
 	if (!p || !found)
@@ -270,14 +271,16 @@ __noinline int flow_begin(struct packet *p, struct flow_found *found, bool v6)
 	target.backend = backend_find(target.id);
 	if (!target.backend || target.backend->state == LB_BACKEND_FREE)
 		return LB_REASON_SLOT_INVALID;
-	/* Attempt 0 keeps the client's own address. */
+	hairpin = flow_is_hairpin(p, target.backend, v6);
+	target.flags = flow_choose_path(p, target.backend, hairpin);
+	/* Attempt 0 keeps the client's own address; a stack flow has no other, and
+	 * isn't begun by bypass either: that would be a way around policies. */
 	reason = LB_REASON_NO_SNAT_PORT;
 #pragma clang loop unroll(disable)
-	for (i = flow_is_hairpin(p, target.backend, v6); i <= FLOW_SNAT_ATTEMPTS; i++) {
-		if (i && !flow_node_address_known(v6))
+	for (i = hairpin; i <= FLOW_SNAT_ATTEMPTS; i++) {
+		if (i && (target.flags & LB_FLOW_F_STACK || !flow_node_address_known(v6)))
 			break;
 		target.snat_port = i ? flow_snat_candidate(p, i) : 0;
-		target.flags = flow_choose_path(p, &target);
 		reason = flow_store_reply(p, &target, now, v6);
 		if (reason != LB_REASON_NO_SNAT_PORT)
 			break;

@@ -243,6 +243,39 @@ static void pods_that_are_clients_take_the_stack_where_lbd_says_so(void **state)
 	}
 }
 
+/* One client port, two frontends, one backend: by bypass with a port of ours it
+ * would get around the policy that the stack is for. */
+static void a_collision_is_no_way_around_the_stack(void **state)
+{
+	static const char *const second[2] = {"10.96.0.2", "fd96::2"};
+	static const struct frame_spec specs[] = {
+		{.src = CLIENT4, .dst = "10.96.0.1", .tcp_flags = TCP_SYN},
+		{.src = CLIENT6, .dst = "fd96::1", .tcp_flags = TCP_SYN},
+	};
+
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct world *world = stack_world();
+		struct frame_spec spec = specs[v6];
+		struct frame in, out;
+
+		world_frontend(world, second[v6], 80, IPPROTO_TCP, 1 + v6);
+		spec.sport = 4000;
+		spec.dport = 80;
+		frame_build(&in, &spec);
+		assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in, &out), WORLD_TC_NEXT);
+		spec.dst = second[v6];
+		frame_build(&in, &spec);
+		assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in, &out), WORLD_TC_SHOT);
+		assert_int_equal(world_run(world, WORLD_XDP, &in, &out), WORLD_XDP_DROP);
+		assert_int_equal(world_count(world, LB_REASON_NO_SNAT_PORT), 2);
+		/* Without the flag it gets one, as ever. */
+		flag_set(world, false);
+		assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in, &out), WORLD_TC_REDIRECT);
+		world_close(world);
+	}
+}
+
 static void a_pod_that_reaches_itself_goes_by_bypass_all_the_same(void **state)
 {
 	static const struct frame_spec specs[] = {
@@ -431,6 +464,7 @@ int main(void)
 		cmocka_unit_test(the_path_is_chosen_once),
 		cmocka_unit_test(what_leaves_and_is_no_answer_of_a_stack_flow_passes_uncounted),
 		cmocka_unit_test(pods_that_are_clients_take_the_stack_where_lbd_says_so),
+		cmocka_unit_test(a_collision_is_no_way_around_the_stack),
 		cmocka_unit_test(a_pod_that_reaches_itself_goes_by_bypass_all_the_same),
 		cmocka_unit_test(errors_about_requests_are_translated_where_they_leave),
 		cmocka_unit_test(errors_about_answers_are_translated_where_they_come_in),
