@@ -90,7 +90,7 @@ syncs() {
 		tracer=$!
 		eventually 5 strace_is_attached
 		source_is "$state"
-		! lab lbctl wait --timeout 1 >/dev/null 2>&1 || break
+		! lab lbctl wait --timeout 3 >/dev/null 2>&1 || break
 		wait "$tracer" || true
 		new_connections 5
 		lab lbd start
