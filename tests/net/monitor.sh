@@ -90,6 +90,7 @@ another_programs_port_stops_nobody() {
 	eventually 5 lab exec node1 sh -c 'ss -Hltn sport = 9095 | grep -q .'
 	lab lbd start
 	lab curl http://10.96.0.10/info >/dev/null
+	lab lbctl wait >/dev/null
 	grep -q 'warn --listen: 127.0.0.1:9095: Address already in use' "$GUIDEWAY_LAB_DIR/node1/lbd.log"
 }
 

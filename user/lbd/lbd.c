@@ -273,8 +273,6 @@ static int lbd_start(struct lbd *lbd, struct error *error)
 		err = api_open(options->control_path, &lbd->loop, &sync->view, &calls, &lbd->api,
 			       error);
 	if (!err)
-		err = lbd_listen(lbd, error);
-	if (!err)
 		err = datapath_open(&config, &sync->datapath, error);
 	if (err)
 		return err;
@@ -283,6 +281,8 @@ static int lbd_start(struct lbd *lbd, struct error *error)
 			   error);
 	if (!err)
 		err = lbd_watch(lbd, error);
+	if (!err)
+		err = lbd_listen(lbd, error);
 	if (err)
 		return err;
 	maps_quiesce(); /* apply.h: the lbd before may have died half-way */
