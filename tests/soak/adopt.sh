@@ -32,11 +32,13 @@ writes() {
 			match($0, /map_fd=[0-9]+/)
 			if (!(substr($0, RSTART + 7, RLENGTH - 7) in own)) print
 		}
-		# At a fixed address: libbpf's own, of sections of data that it has adopted.
-		/ mmap\(.*MAP_SHARED/ && !/MAP_ANONYMOUS|MAP_FIXED/ {
+		/ mmap\(.*MAP_SHARED/ && !/MAP_ANONYMOUS/ {
 			split($0, part, /, /)
 			if (!(part[5] in own)) {
 				split($0, mapped, / = /)
+				# Sections of data, which libbpf puts where it likes;
+				# lbd makes its own mappings writable in place.
+				if (/MAP_FIXED/ && !(mapped[2] in adopted)) next
 				adopted[mapped[2]] = 1
 				if (part[3] ~ /PROT_WRITE/) print
 			}
