@@ -5,14 +5,7 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
-space=$lab_name-faces
-ip netns add $space
-trap '((BASHPID != $$)) || { ip netns pids $space | xargs -r kill -9; ip netns delete $space; at_exit; }' EXIT
-ip -n $space link set lo up
-
-inside() {
-	nsenter --net=/run/netns/$space "$@"
-}
+own_space_create faces
 
 get() {
 	inside curl -sS --max-time 5 --noproxy '*' "$@"
@@ -23,14 +16,14 @@ status_of() {
 }
 
 start() { # APP PORT REDIS-HOST
-	nsenter --net=/run/netns/$space env HOSTNAME=host POD_NAME=web-1 REDIS_HOST="$3" NAME=there \
+	nsenter --net=/run/netns/$own_space env HOSTNAME=host POD_NAME=web-1 REDIS_HOST="$3" NAME=there \
 		"$GUIDEWAY_BUILD/replica" --app "$1" --port "$2" >/dev/null 2>&1 &
 	disown
 	eventually 5 get -o /dev/null "http://127.0.0.1:$2/health" 2>/dev/null
 }
 
 redis_start() {
-	nsenter --net=/run/netns/$space redis-server --bind 127.0.0.1 --save "" --dir "$work" >/dev/null 2>&1 &
+	nsenter --net=/run/netns/$own_space redis-server --bind 127.0.0.1 --save "" --dir "$work" >/dev/null 2>&1 &
 	echo $! >"$work/redis"
 	disown
 	eventually 10 redis_answers

@@ -16,14 +16,6 @@ names_look_like_kubernetes() {
 	done
 }
 
-fails_with() { # STATUS LINE COMMAND...
-	local wanted=$1 line=$2 output status=0
-	shift 2
-	output=$("$@" 2>&1) || status=$?
-	same "$output" "$line"
-	same $status "$wanted" "exit status"
-}
-
 # What an endpoint's conditions were, while a pod was deleted.
 a_deleted_pod_terminates_first() {
 	local victim seen

@@ -22,10 +22,12 @@ lab_name=$(basename "$GUIDEWAY_LAB_DIR")
 tools=$GUIDEWAY_BUILD/tests
 work=$(mktemp -d)
 cases=0 failures=0
+own_space= # see own_space_create
 
 at_exit() {
 	((BASHPID == $$)) || return 0
 	trap '' INT TERM
+	own_space_delete
 	lab down >/dev/null || true
 	rm -rf "$work"
 }
@@ -75,6 +77,14 @@ fails() { # COMMAND...
 	! "$@" || { echo "should have failed: $*" && return 1; }
 }
 
+fails_with() { # STATUS LINE COMMAND...
+	local wanted=$1 line=$2 output status=0
+	shift 2
+	output=$("$@" 2>&1) || status=$?
+	same "$output" "$line"
+	same $status "$wanted" "exit status"
+}
+
 process_ended() { # PID
 	! kill -0 "$1" 2>/dev/null
 }
@@ -87,6 +97,24 @@ eventually() { # SECONDS COMMAND...
 		((SECONDS < end)) || { echo "not in time: $*" && return 1; }
 		sleep 0.05
 	done
+}
+
+# ---- a namespace for a test without a lab; what runs there ends with the test ----
+
+own_space_create() { # NAME
+	own_space=$lab_name-$1
+	ip netns add "$own_space"
+	ip -n "$own_space" link set lo up
+}
+
+own_space_delete() {
+	[[ -n $own_space ]] || return 0
+	ip netns pids "$own_space" | xargs -r kill -9
+	ip netns delete "$own_space"
+}
+
+inside() { # CMD...
+	nsenter --net="/run/netns/$own_space" "$@"
 }
 
 # ---- the lab ---------------------------------------------------------------

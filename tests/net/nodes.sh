@@ -97,17 +97,9 @@ a_node_dies() {
 	the_service_is_reached
 }
 
-fails_with() { # STATUS LINE COMMAND...
-	local wanted=$1 line=$2 output status=0
-	shift 2
-	output=$("$@" 2>&1) || status=$?
-	same "$output" "$line"
-	same $status "$wanted" "exit status"
-}
-
 down_leaves_nothing() {
 	lab down
-	same "$(find /run/netns -name "$(basename "$GUIDEWAY_LAB_DIR")-*")" ""
+	same "$(find /run/netns -name "$lab_name-*")" ""
 	[[ ! -e $GUIDEWAY_LAB_DIR ]]
 	fails grep -q "$GUIDEWAY_LAB_DIR" /proc/self/mounts
 }

@@ -4,17 +4,10 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
-space=$lab_name-replica
-ip netns add $space
-trap '((BASHPID != $$)) || { ip netns pids $space | xargs -r kill -9; ip netns delete $space; at_exit; }' EXIT
-ip -n $space link set lo up
-
-inside() {
-	nsenter --net=/run/netns/$space "$@"
-}
+own_space_create replica
 
 become() { # COMMAND...: for the background, where $! has to be the command's pid
-	exec nsenter --net=/run/netns/$space "$@"
+	exec nsenter --net=/run/netns/$own_space "$@"
 }
 
 replica() {

@@ -11,6 +11,7 @@ struct answer {
 	struct addr addr;
 	uint16_t device; /* index, 0 = no pod device leads there */
 	bool local;	 /* this node's own */
+	bool stack;	 /* flows there have to go through the stack */
 };
 
 struct devices {
@@ -203,6 +204,20 @@ static int answer_compare(const void *a, const void *b)
 	return memcmp(&x->addr, &y->addr, sizeof(x->addr));
 }
 
+/* Packets may be longer than the device's MTU, or answers than an uplink's: then
+ * the stack fragments, or says so. */
+static bool mtu_differs(const struct devices *devices, const struct lb_device *device)
+{
+	for (size_t i = 0; i < devices->uplinks->n; i++) {
+		const struct netlink_link *link =
+			netlink_link_by_index(devices->netlink, devices->uplinks->list[i].ifindex);
+
+		if (link && link->mtu != device->mtu)
+			return true;
+	}
+	return false;
+}
+
 /* Ask the kernel: 0 and what it says, or -errno. */
 static int route_ask(struct devices *devices, const struct addr *addr, struct answer *ret)
 {
@@ -211,15 +226,16 @@ static int route_ask(struct devices *devices, const struct addr *addr, struct an
 	int err = netlink_route(devices->netlink, addr, &route);
 
 	ret->device = 0;
-	ret->local = false;
+	ret->local = ret->stack = false;
 	if (err)
 		return err == -ENETUNREACH ? 0 : err;
-	ret->local = route.local;
+	ret->local = ret->stack = route.local;
 	link = netlink_link_by_index(devices->netlink, route.ifindex);
 	if (route.gateway || route.local || !link_is_pod_device(devices, link))
 		return 0;
 	ret->device = table_index(devices, link);
 	devices->left_out += ret->device == 0;
+	ret->stack = ret->device && mtu_differs(devices, &devices->table[ret->device]);
 	return 0;
 }
 
@@ -258,20 +274,6 @@ static const struct answer *answer_get(struct devices *devices, const struct add
 	return answer;
 }
 
-/* Packets may be longer than the device's MTU, or answers than an uplink's: then
- * the stack fragments, or says so. */
-static bool mtu_differs(const struct devices *devices, const struct lb_device *device)
-{
-	for (size_t i = 0; i < devices->uplinks->n; i++) {
-		const struct netlink_link *link =
-			netlink_link_by_index(devices->netlink, devices->uplinks->list[i].ifindex);
-
-		if (link && link->mtu != device->mtu)
-			return true;
-	}
-	return false;
-}
-
 uint64_t devices_next_hop(void *arg, const struct addr *addr, bool *ret_stack)
 {
 	struct devices *devices = arg;
@@ -279,12 +281,11 @@ uint64_t devices_next_hop(void *arg, const struct addr *addr, bool *ret_stack)
 	int ifindex;
 
 	devices->nasked++;
-	*ret_stack = answer && answer->local;
-	if (*ret_stack)
+	*ret_stack = answer && answer->stack;
+	if (answer && answer->local)
 		return LB_NEXT_HOP_STACK;
 	if (!answer || !answer->device)
 		return 0;
-	*ret_stack = mtu_differs(devices, &devices->table[answer->device]);
 	ifindex = (int)devices->table[answer->device].ifindex;
 	return LB_NEXT_HOP(answer->device, netlink_neighbour(devices->netlink, ifindex, addr));
 }

@@ -45,7 +45,6 @@ struct kube_watch {
 	unsigned int retry_ms;
 	uint64_t begun_ms; /* of the request that runs */
 	char trouble[400];
-	struct kube_watch_counts counts;
 };
 
 static void watch_begin(struct kube_watch *watch);
@@ -170,8 +169,6 @@ static int object_put(struct kube_watch *watch, json_t *value)
 		return err == -ENOENT ? 0 : err;
 	if (object->kind == watch->spec->kind)
 		err = objects_put(watch->objects, object);
-	else
-		watch->counts.unreadable++;
 	object_unref(object);
 	watch->changed = true;
 	return err;
@@ -212,7 +209,6 @@ static int list_take(struct kube_watch *watch)
 	next = json_text(list, "metadata", "continue");
 	if ((items && !json_is_array(items) && !json_is_null(items)) || !version) {
 		json_decref(list);
-		watch->counts.unreadable++;
 		return -EPROTO;
 	}
 	if (!watch->listing)
@@ -250,11 +246,9 @@ static int event_take(struct kube_watch *watch, char *line, size_t length)
 
 	if (!type || !json_is_object(value)) {
 		json_decref(event);
-		watch->counts.unreadable++;
 		watch->gone = true; /* what it said can only be found by a list */
 		return -EPROTO;
 	}
-	watch->counts.events++;
 	if (!strcmp(type, "ADDED") || !strcmp(type, "MODIFIED")) {
 		err = object_put(watch, value);
 	} else if (!strcmp(type, "DELETED")) {
@@ -287,10 +281,8 @@ static int watch_data(struct kube_watch *watch, const char *bytes, size_t size)
 	}
 	if (!err)
 		err = buffer_append(watch, bytes, size, EVENT_MAX_BYTES);
-	if (watch->too_long) {
-		watch->counts.unreadable++;
+	if (watch->too_long)
 		watch->gone = true;
-	}
 	if (watch->changed) {
 		watch->changed = false;
 		watch->events.changed(watch->events.arg);
@@ -456,10 +448,6 @@ static void watch_begin(struct kube_watch *watch)
 	struct error error = {"no memory"};
 	int err = -ENOMEM;
 
-	if (path && watch->phase == PHASE_LIST)
-		watch->counts.lists += !watch->page;
-	else if (path)
-		watch->counts.watches++;
 	watch->begun_ms = uv_now(watch->retry.loop);
 	if (path)
 		err = kube_client_get(watch->client, path,
@@ -522,9 +510,4 @@ bool kube_watch_synced(const struct kube_watch *watch)
 const char *kube_watch_trouble(const struct kube_watch *watch)
 {
 	return watch->failing ? watch->trouble : NULL;
-}
-
-struct kube_watch_counts kube_watch_counts(const struct kube_watch *watch)
-{
-	return watch->counts;
 }

@@ -16,7 +16,6 @@
 #define GW_KUBE_WATCH_H
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <uv.h>
 
 #include "kube_client.h"
@@ -52,11 +51,5 @@ bool kube_watch_synced(const struct kube_watch *watch);
 
 /* Why the server can't be followed at present: one line, NULL = it is. */
 const char *kube_watch_trouble(const struct kube_watch *watch);
-
-/* Lists begun, watches begun, events taken, things that couldn't be read. */
-struct kube_watch_counts {
-	uint64_t lists, watches, events, unreadable;
-};
-struct kube_watch_counts kube_watch_counts(const struct kube_watch *watch);
 
 #endif

@@ -15,12 +15,6 @@ static const struct {
 	{50000, "0.05"}, {100000, "0.1"},  {250000, "0.25"}, {1000000, "1"},  {5000000, "5"},
 };
 
-static const char *const reason_texts[LB_REASON_MAX] = {
-#define REASON_TEXT(name, text, verdict, meaning) [LB_REASON_##name] = text,
-	LB_REASONS(REASON_TEXT)
-#undef REASON_TEXT
-};
-
 static const enum lb_verdict reason_verdicts[LB_REASON_MAX] = {
 #define REASON_VERDICT(name, text, verdict, meaning) [LB_REASON_##name] = LB_VERDICT_##verdict,
 	LB_REASONS(REASON_VERDICT)
@@ -156,14 +150,14 @@ static void reasons_write(FILE *to, const struct lb_reason_counter *reasons)
 {
 	family(to, "packets_total", "counter", "packets by how they ended");
 	for (int i = 1; i < LB_REASON_MAX; i++)
-		fprintf(to, "guideway_packets_total{reason=\"%s\"} %" PRIu64 "\n", reason_texts[i],
+		fprintf(to, "guideway_packets_total{reason=\"%s\"} %" PRIu64 "\n", view_reason(i),
 			(uint64_t)reasons[i].packets);
 	family(to, "drops_total", "counter", "packets that were dropped or refused, by reason");
 	for (int i = 1; i < LB_REASON_MAX; i++)
 		if (reason_verdicts[i] == LB_VERDICT_DROP ||
 		    reason_verdicts[i] == LB_VERDICT_REJECT)
 			fprintf(to, "guideway_drops_total{reason=\"%s\"} %" PRIu64 "\n",
-				reason_texts[i], (uint64_t)reasons[i].packets);
+				view_reason(i), (uint64_t)reasons[i].packets);
 }
 
 static void syncs_write(FILE *to, const struct metrics_syncs *syncs)

@@ -117,20 +117,6 @@ int option_set_node(const struct option_spec *spec, struct options *options, con
 	return 0;
 }
 
-int option_set_hook(const struct option_spec *spec, struct options *options, const char *value,
-		    struct error *error)
-{
-	enum hook *to = option_field(options, spec->offset);
-
-	for (enum hook hook = HOOK_AUTO; hook <= HOOK_TC; hook++) {
-		if (strcmp(value, hook_name(hook)))
-			continue;
-		*to = hook;
-		return 0;
-	}
-	return error_set(error, -EINVAL, "\"%s\" is not a hook (%s)", value, spec->metavar);
-}
-
 /* One of n names: its index.  what: "is not WHAT". */
 static int name_set(const struct option_spec *spec, const char *const names[], size_t n,
 		    const char *what, unsigned int *ret, const char *value, struct error *error)
@@ -142,6 +128,20 @@ static int name_set(const struct option_spec *spec, const char *const names[], s
 		}
 	}
 	return error_set(error, -EINVAL, "\"%s\" is not %s (%s)", value, what, spec->metavar);
+}
+
+int option_set_hook(const struct option_spec *spec, struct options *options, const char *value,
+		    struct error *error)
+{
+	const char *const names[] = {
+		[HOOK_AUTO] = hook_name(HOOK_AUTO),
+		[HOOK_XDP] = hook_name(HOOK_XDP),
+		[HOOK_XDP_GENERIC] = hook_name(HOOK_XDP_GENERIC),
+		[HOOK_TC] = hook_name(HOOK_TC),
+	};
+
+	return name_set(spec, names, 4, "a hook", option_field(options, spec->offset), value,
+			error);
 }
 
 int option_set_tc(const struct option_spec *spec, struct options *options, const char *value,

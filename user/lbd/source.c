@@ -79,8 +79,3 @@ int source_watch(struct source *source, uv_loop_t *loop, void (*changed)(void *a
 	return source->kube ? source_kube_watch(source->kube, loop, changed, arg, error)
 			    : source_file_watch(source->file, loop, changed, arg, error);
 }
-
-const char *source_trouble(const struct source *source)
-{
-	return source->kube ? source_kube_trouble(source->kube) : NULL;
-}

@@ -30,7 +30,4 @@ int source_load(struct source *source, const struct source_node *node, struct sn
 int source_watch(struct source *source, uv_loop_t *loop, void (*changed)(void *arg), void *arg,
 		 struct error *error);
 
-/* Why the source can't be followed at present, one line; NULL = it is. */
-const char *source_trouble(const struct source *source);
-
 #endif

@@ -6,11 +6,16 @@
 
 #include "view.h"
 
-static const char *const reason_names[] = {
+const char *view_reason(enum lb_reason reason)
+{
+	static const char *const names[LB_REASON_MAX] = {
 #define REASON_NAME(name, text, verdict, meaning) text,
-	LB_REASONS(REASON_NAME)
+		LB_REASONS(REASON_NAME)
 #undef REASON_NAME
-};
+	};
+
+	return names[reason];
+}
 
 static json_t *attachments_json(const struct attachments *attachments)
 {
@@ -56,7 +61,7 @@ static json_t *reasons_json(const struct lb_reason_counter *reasons, bool bytes)
 
 	for (int i = 1; i < LB_REASON_MAX; i++)
 		json_object_set_new(
-			object, reason_names[i],
+			object, view_reason(i),
 			json_integer((json_int_t)(bytes ? reasons[i].bytes : reasons[i].packets)));
 	return object;
 }
