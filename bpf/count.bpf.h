@@ -46,6 +46,14 @@ static __always_inline void count_out(__u32 backend, __u32 bytes)
 	}
 }
 
+/* The same, of a backend that an old flow names. */
+static __always_inline void count_reply(__u32 id, __u32 bytes)
+{
+	struct lb_backend *backend = bpf_map_lookup_elem(&backends, &id);
+
+	count_out(backend && backend->state != LB_BACKEND_FREE ? id : 0, bytes);
+}
+
 /* Has the backend's counter said so already? */
 static __always_inline bool count_is_done(__u32 reason)
 {

@@ -16,6 +16,9 @@
  * (RFC 7413).  Who guesses is right once in 65,536 times. */
 #define FLOW_ACK_MAX 0xffff
 
+/* How long the port of a flow that was closed rests: 1.1 s. */
+#define FLOW_REST_TICKS 8
+
 /* How often a flow looks for its reverse entry: a power of two, 4.3 s. */
 #define FLOW_HEAL_TICKS 32
 
@@ -24,14 +27,24 @@ static __always_inline bool flow_same_address(const __be32 a[4], const __be32 b[
 	return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));
 }
 
-/* Does another flow live behind this reverse entry? */
-static __always_inline bool flow_collides(const struct lb_reply *old, const struct lb_reply *reply,
-					  __u8 protocol, __u32 now)
+static __always_inline bool flow_same_client(const struct lb_reply *a, const struct lb_reply *b)
 {
-	return (old->port != reply->port || old->client_port != reply->client_port ||
-		!flow_same_address(old->frontend, reply->frontend) ||
-		!flow_same_address(old->client, reply->client)) &&
-	       flow_age_ticks(now, old->seen_ticks) <= flow_timeout_ticks(protocol, old->state);
+	return a->port == b->port && a->client_port == b->client_port &&
+	       flow_same_address(a->frontend, b->frontend) &&
+	       flow_same_address(a->client, b->client);
+}
+
+/* Does another flow live behind this reverse entry?  One of TCP that its backend has
+ * ended, and that has been quiet since, leaves its port to the next connection: the
+ * backend takes a SYN in TIME-WAIT (RFC 6191). */
+static __always_inline bool flow_collides(const struct packet *p, const struct lb_reply *old,
+					  const struct lb_reply *reply, __u32 now)
+{
+	__u32 timeout = flow_timeout_ticks(p->protocol, old->state);
+
+	if (flow_is_syn(p) && old->state == LB_FLOW_CLOSING)
+		timeout = FLOW_REST_TICKS;
+	return !flow_same_client(old, reply) && flow_age_ticks(now, old->seen_ticks) <= timeout;
 }
 
 /* A reverse entry in the making: the stack has no room for it.  Programs of one
@@ -43,16 +56,28 @@ struct {
 	__type(value, struct lb_reply);
 } reply_scratch SEC(".maps");
 
-/* The reverse entry of p's flow to a backend, and its key. */
-static __always_inline void flow_make_reply(const struct packet *p,
-					    const struct flow_target *target, __u32 now,
-					    union tuple *ret_key, struct lb_reply *ret, bool v6)
+/* Not one of lb_flow's: the inside entry of a stack flow that has a port, see
+ * LB_REPLY_F_STACK. */
+#define FLOW_INSIDE (1U << 8)
+
+static __always_inline bool flow_has_inside(__u8 flags, __be16 snat_port)
 {
-	flow_reply_key(p, target->backend, target->snat_port, ret_key, v6);
+	return flags & LB_FLOW_F_STACK && snat_port;
+}
+
+/* The reverse entry of p's flow to a backend, and its key.  flags: as in lb_flow, and
+ * FLOW_INSIDE. */
+static __always_inline void flow_make_reply(const struct packet *p,
+					    const struct lb_backend *backend, __u32 backend_id,
+					    __be16 snat_port, __u32 flags, union tuple *ret_key,
+					    struct lb_reply *ret, bool v6)
+{
+	flow_reply_key(p, backend, flags & FLOW_INSIDE ? 0 : snat_port, ret_key, v6);
 	__builtin_memset(ret, 0, sizeof(*ret));
-	ret->backend = target->id;
-	ret->seen_ticks = now;
-	ret->flags = target->flags & LB_FLOW_F_STACK ? LB_REPLY_F_STACK : 0;
+	ret->backend = backend_id;
+	ret->seen_ticks = flow_now_ticks();
+	ret->flags = flags & LB_FLOW_F_STACK ? LB_REPLY_F_STACK : 0;
+	ret->snat_port = flags & FLOW_INSIDE ? snat_port : 0;
 	if (v6) {
 		__builtin_memcpy(ret->frontend, p->tuple.v6.dst, sizeof(ret->frontend));
 		__builtin_memcpy(ret->client, p->tuple.v6.src, sizeof(ret->client));
@@ -69,26 +94,27 @@ static __always_inline void flow_make_reply(const struct packet *p,
 
 /* Write the reverse entry of a new flow, if no other flow has its key.  Returns
  * 0, LB_REASON_NO_SNAT_PORT (the key is taken) or LB_REASON_FLOW_NOT_STORED. */
-static __always_inline enum lb_reason
-flow_store_reply(const struct packet *p, const struct flow_target *target, __u32 now, bool v6)
+__noinline int flow_store_reply(const struct packet *p, __u32 backend_id, __u16 snat_port,
+				__u32 flags, bool v6)
 {
+	struct lb_backend *backend = backend_find(backend_id);
+	__u32 zero = 0, now = flow_now_ticks();
 	struct lb_reply *reply, *old;
 	union tuple key;
-	__u32 zero = 0;
 
 	reply = bpf_map_lookup_elem(&reply_scratch, &zero);
-	if (!reply)
-		return LB_REASON_FLOW_NOT_STORED;
-	flow_make_reply(p, target, now, &key, reply, v6);
+	if (!p || !backend || !reply)
+		return LB_REASON_FLOW_NOT_STORED; /* for the verifier: never */
+	flow_make_reply(p, backend, backend_id, snat_port, flags, &key, reply, v6);
 	old = reply_find(&key, v6);
 	if (old) {
-		if (flow_collides(old, reply, p->protocol, now))
+		if (flow_collides(p, old, reply, now))
 			return LB_REASON_NO_SNAT_PORT;
 		/* Of an ended flow: it would hide the new entry. */
 		reply_delete(&key, v6);
 	}
 	old = reply_find_new(&key, v6);
-	if (old && flow_collides(old, reply, p->protocol, now))
+	if (old && flow_collides(p, old, reply, now))
 		return LB_REASON_NO_SNAT_PORT;
 	return reply_store_new(&key, reply, v6) ? LB_REASON_FLOW_NOT_STORED : 0;
 }
@@ -101,22 +127,45 @@ flow_store_reply(const struct packet *p, const struct flow_target *target, __u32
 __noinline int flow_heal(const struct packet *p, __u32 backend_id, __u16 snat_port, __u32 flags,
 			 bool v6)
 {
-	struct flow_target target = {.backend = backend_find(backend_id),
-				     .id = backend_id,
-				     .snat_port = snat_port,
-				     .flags = flags};
+	struct lb_backend *backend = backend_find(backend_id);
 	struct lb_reply *reply;
 	union tuple key;
 	__u32 zero = 0;
 
 	reply = bpf_map_lookup_elem(&reply_scratch, &zero);
-	if (!p || !target.backend || !reply)
-		return 0;
-	flow_make_reply(p, &target, flow_now_ticks(), &key, reply, v6);
+	if (!p || !backend || !reply)
+		return 0; /* for the verifier: never */
+	flow_make_reply(p, backend, backend_id, snat_port, flags, &key, reply, v6);
 	if (reply_find(&key, v6) || reply_find_new(&key, v6))
 		return 0;
 	reply->state = LB_FLOW_ESTABLISHED;
 	return reply_store(&key, reply, v6);
+}
+
+/* The inside entry goes where the flow's others have gone: to the small tables, or to
+ * the big ones. */
+__noinline int flow_move_inside(const struct packet *p, __u32 backend_id, bool small, bool v6)
+{
+	struct lb_backend *backend = backend_find(backend_id);
+	struct lb_reply *reply, *old;
+	union tuple key;
+	__u32 zero = 0;
+
+	reply = bpf_map_lookup_elem(&reply_scratch, &zero);
+	if (!p || !backend || !reply)
+		return 0; /* for the verifier: never */
+	flow_reply_key(p, backend, 0, &key, v6);
+	old = small ? reply_find(&key, v6) : reply_find_new(&key, v6);
+	if (!old)
+		return 0;
+	*reply = *old;
+	if (reply->tag != flow_tag(&key, v6))
+		return 0;
+	if (small && !reply_store_new(&key, reply, v6))
+		reply_delete(&key, v6);
+	else if (!small && !reply_store(&key, reply, v6))
+		reply_delete_new(&key, v6);
+	return 0;
 }
 
 /*
@@ -167,14 +216,12 @@ static __always_inline bool flow_node_address_known(bool v6)
 		  : config_node_address4;
 }
 
-/* The port of the node's address that a flow tries at an attempt from 1 up. */
+/* The port of the node's address that a flow tries at an attempt from 1 up.  Hashed
+ * anew for each: side by side, ports that are taken would grow into long rows. */
 static __always_inline __be16 flow_snat_candidate(const struct packet *p, __u32 attempt)
 {
-	__u32 offset = hash_slot(p->hash, config_snat_ports) + attempt;
-
-	if (offset >= config_snat_ports)
-		offset -= config_snat_ports;
-	return bpf_htons(config_snat_port_first + offset);
+	return bpf_htons(config_snat_port_first +
+			 hash_slot(hash_mix(p->hash, attempt), config_snat_ports));
 }
 
 /* Loopback, multicast, broadcast, unspecified: the stack would not route it. */
@@ -199,6 +246,9 @@ static __always_inline __u8 flow_choose_path(const struct packet *p,
 	if (hairpin)
 		return 0;
 	if (backend->flags & LB_BACKEND_F_STACK || (p->from_pod && settings.stack_clients))
+		return LB_FLOW_F_STACK;
+	/* It answers to the pod's own address: only the stack looks there. */
+	if (p->from_pod && backend->flags & LB_BACKEND_F_REMOTE)
 		return LB_FLOW_F_STACK;
 	return 0;
 }
@@ -238,21 +288,47 @@ static __always_inline enum lb_reason flow_pick(struct packet *p,
 }
 
 /*
- * A new flow: pick a backend of the frontend's service and store both entries.
+ * Store the reverse entry of a new flow, and find the port that goes with it.
  *
- * The backend sees the client's own address, unless it couldn't tell this flow
- * from another then: one client port may talk to two frontends of one backend.
+ * The backend sees the client's own address, unless it couldn't answer through us
+ * then, or not tell this flow from another: one client port may talk to two
+ * frontends of one backend.  needs_port: it is sure from the first.
  */
+static __always_inline enum lb_reason
+flow_store_way_back(const struct packet *p, struct flow_target *target, bool needs_port, bool v6)
+{
+	/* A stack flow to a backend of this node has no port, and isn't begun by
+	 * bypass either: that would be a way around policies. */
+	bool may_have_port =
+		flow_node_address_known(v6) && (needs_port || !(target->flags & LB_FLOW_F_STACK));
+	enum lb_reason reason = LB_REASON_NO_SNAT_PORT;
+	__u32 i;
+
+#pragma clang loop unroll(disable)
+	for (i = needs_port; i <= FLOW_SNAT_ATTEMPTS; i++) {
+		if (i && !may_have_port)
+			break;
+		target->snat_port = i ? flow_snat_candidate(p, i) : 0;
+		reason = flow_store_reply(p, target->id, target->snat_port, target->flags, v6);
+		if (reason != LB_REASON_NO_SNAT_PORT)
+			break;
+	}
+	if (reason || !flow_has_inside(target->flags, target->snat_port))
+		return reason;
+	if (!settings.stack_snat_used)
+		settings.stack_snat_used = 1;
+	return flow_store_reply(p, target->id, target->snat_port, target->flags | FLOW_INSIDE, v6);
+}
+
+/* A new flow: pick a backend of the frontend's service and store its entries. */
 __noinline int flow_begin(struct packet *p, struct flow_found *found, bool v6)
 {
-	__u32 now = flow_now_ticks();
-	struct lb_flow flow = {.seen_ticks = now};
+	struct lb_flow flow = {.seen_ticks = flow_now_ticks()};
 	struct flow_target target = {};
 	struct lb_frontend frontend;
 	enum lb_reason reason;
 	union tuple tuple;
-	bool hairpin;
-	__u32 i;
+	bool hairpin, remote;
 
 	if (!p || !found)
 		return LB_REASON_FLOW_NOT_STORED; /* for the verifier: never */
@@ -272,19 +348,10 @@ __noinline int flow_begin(struct packet *p, struct flow_found *found, bool v6)
 	if (!target.backend || target.backend->state == LB_BACKEND_FREE)
 		return LB_REASON_SLOT_INVALID;
 	hairpin = flow_is_hairpin(p, target.backend, v6);
+	remote = target.backend->flags & LB_BACKEND_F_REMOTE;
 	target.flags = flow_choose_path(p, target.backend, hairpin);
-	/* Attempt 0 keeps the client's own address; a stack flow has no other, and
-	 * isn't begun by bypass either: that would be a way around policies. */
-	reason = LB_REASON_NO_SNAT_PORT;
-#pragma clang loop unroll(disable)
-	for (i = hairpin; i <= FLOW_SNAT_ATTEMPTS; i++) {
-		if (i && (target.flags & LB_FLOW_F_STACK || !flow_node_address_known(v6)))
-			break;
-		target.snat_port = i ? flow_snat_candidate(p, i) : 0;
-		reason = flow_store_reply(p, &target, now, v6);
-		if (reason != LB_REASON_NO_SNAT_PORT)
-			break;
-	}
+	/* A pod's own address leads back here, a client's from outside doesn't. */
+	reason = flow_store_way_back(p, &target, hairpin || (remote && !p->from_pod), v6);
 	if (reason)
 		return reason;
 
@@ -393,9 +460,12 @@ __noinline int flow_find_young(const struct packet *p, struct flow_found *found,
 		flow_delete(&tuple, v6);
 	/* The entry isn't ours any more once it has moved.  A SYN's own clock
 	 * runs from the first one sent to this backend. */
-	if (!flow_promote(p, flow, target.id, v6) &&
-	    (flow->state != LB_FLOW_NEW || !flow_is_syn(p)))
+	if (flow_promote(p, flow, target.id, v6)) {
+		if (flow_has_inside(target.flags, target.snat_port))
+			flow_move_inside(p, target.id, false, v6);
+	} else if (flow->state != LB_FLOW_NEW || !flow_is_syn(p)) {
 		flow_touch(p, flow, now);
+	}
 	return 0;
 }
 
@@ -412,15 +482,22 @@ static __always_inline enum lb_reason flow_resolve_by_tables(struct packet *p, _
 	if (flow) {
 		reason = flow_hit(p, flow, now, ret, v6);
 		if (!reason) {
-			if ((flow->seen_ticks ^ now) & -FLOW_HEAL_TICKS)
+			if ((flow->seen_ticks ^ now) & -FLOW_HEAL_TICKS) {
 				flow_heal(p, ret->id, ret->snat_port, ret->flags, v6);
+				if (flow_has_inside(ret->flags, ret->snat_port))
+					flow_heal(p, ret->id, ret->snat_port,
+						  ret->flags | FLOW_INSIDE, v6);
+			}
 			flow_touch(p, flow, now);
-			if (flow->state == LB_FLOW_CLOSING)
-				flow_demote(p, flow, ret->id, v6);
-			else if (flow_cache_may_hold(p) && !(ret->flags & LB_FLOW_F_STACK))
+			if (flow->state == LB_FLOW_CLOSING) {
+				if (flow_demote(p, flow, ret->id, v6) &&
+				    flow_has_inside(ret->flags, ret->snat_port))
+					flow_move_inside(p, ret->id, true, v6);
+			} else if (flow_cache_may_hold(p) && !(ret->flags & LB_FLOW_F_STACK)) {
 				flow_cache_store(
 					p, LB_FLOW_BACKEND(ret->id, ret->backend->generation, 0),
 					ret->snat_port, epoch, v6);
+			}
 		}
 		if (reason != FLOW_NONE)
 			return reason;

@@ -17,15 +17,15 @@ struct forward_route {
 	__u32 ifindex;	       /* where it leaves */
 	__u32 family;	       /* the neighbour's: a gateway's may differ from the packet's */
 	__be32 neighbour[4];   /* the gateway, or dst itself */
+	__u64 mac;	       /* the neighbour's as in LB_NEXT_HOP(), 0 = not resolved */
 };
 
-/*
- * Ask as if a packet from src to dst had come in by skb's device and were to
- * be forwarded: so rules by source address hold.  0 or LB_REASON_NO_ROUTE.
- */
-__noinline int forward_find_route(struct __sk_buff *skb, struct forward_route *route, bool v6)
+/* Ask as if a packet from src to dst had come in by a device and were to be
+ * forwarded: so rules by source address hold.  0 or LB_REASON_NO_ROUTE. */
+static __always_inline enum lb_reason forward_ask(void *ctx, __u32 ingress,
+						  struct forward_route *route, bool v6)
 {
-	struct bpf_fib_lookup fib = {.ifindex = skb->ifindex};
+	struct bpf_fib_lookup fib = {.ifindex = ingress};
 
 	if (!route)
 		return LB_REASON_NO_ROUTE; /* for the verifier: never */
@@ -38,8 +38,13 @@ __noinline int forward_find_route(struct __sk_buff *skb, struct forward_route *r
 		fib.ipv4_src = route->src[0];
 		fib.ipv4_dst = route->dst[0];
 	}
-	switch (bpf_fib_lookup(skb, &fib, sizeof(fib), 0)) {
+	route->mac = 0;
+	switch (bpf_fib_lookup(ctx, &fib, sizeof(fib), 0)) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
+		route->mac = (__u64)fib.dmac[0] << 40 | (__u64)fib.dmac[1] << 32 |
+			     (__u64)fib.dmac[2] << 24 | fib.dmac[3] << 16 | fib.dmac[4] << 8 |
+			     fib.dmac[5];
+		break;
 	case BPF_FIB_LKUP_RET_FRAG_NEEDED: /* this packet, not the way */
 	case BPF_FIB_LKUP_RET_NO_NEIGH:	   /* found out by bpf_redirect_neigh */
 		break;
@@ -50,6 +55,26 @@ __noinline int forward_find_route(struct __sk_buff *skb, struct forward_route *r
 	route->family = fib.family;
 	/* The whole union: an IPv4 address is its first word. */
 	__builtin_memcpy(route->neighbour, fib.ipv6_dst, sizeof(route->neighbour));
+	return 0;
+}
+
+/* The same, by the packet's device. */
+__noinline int forward_find_route(struct __sk_buff *skb, struct forward_route *route, bool v6)
+{
+	return forward_ask(skb, skb->ifindex, route, v6);
+}
+
+/* The next hop by which XDP reaches what a route leads to, 0 = none. */
+static __always_inline __u64 forward_next_hop(const struct forward_route *route)
+{
+	int i;
+
+	if (!route->mac)
+		return 0;
+#pragma unroll
+	for (i = 0; i < LB_MAX_UPLINKS; i++)
+		if (settings.uplinks[i].ifindex == route->ifindex)
+			return LB_NEXT_HOP(settings.uplinks[i].device, route->mac);
 	return 0;
 }
 
@@ -87,6 +112,16 @@ static __always_inline int forward_neighbour(__u32 ifindex, __u32 family, const 
 	else
 		nh.ipv4_nh = neighbour[0];
 	return bpf_redirect_neigh(ifindex, &nh, sizeof(nh), 0);
+}
+
+/* Send to a backend; returns TC's action.  Of the way to a remote one the uplink is
+ * known: the kernel's routing table has the router on it. */
+static __always_inline int forward_backend(__u32 ifindex, const struct lb_backend *backend,
+					   const bool v6)
+{
+	if (backend->flags & LB_BACKEND_F_REMOTE)
+		return bpf_redirect_neigh(ifindex, NULL, 0, 0);
+	return forward_neighbour(ifindex, v6 ? AF_INET6 : AF_INET, backend->addr);
 }
 
 #endif

@@ -13,9 +13,9 @@
 
 /* Where an error was seen. */
 enum icmp_mouth {
-	ICMP_FROM_CLIENT, /* ingress of the uplink */
-	ICMP_FROM_POD,	  /* ingress of a pod's device */
-	ICMP_LEAVING,	  /* egress of either: of a stack flow, or the kernel's own */
+	ICMP_FROM_OUTSIDE, /* ingress of the uplink */
+	ICMP_FROM_POD,	   /* ingress of a pod's device */
+	ICMP_LEAVING,	   /* egress of either: of a stack flow, or the kernel's own */
 };
 
 #define ICMP_HEADER_BYTES 8
@@ -65,22 +65,6 @@ static __always_inline bool icmp_is_error(__u8 type, const bool v6)
 {
 	return v6 ? type >= 1 && type <= 4		   /* unreachable .. parameter problem */
 		  : type == 3 || type == 11 || type == 12; /* the same */
-}
-
-static __always_inline void icmp_reverse(const union tuple *t, union tuple *ret, const bool v6)
-{
-	*ret = *t;
-	if (v6) {
-		__builtin_memcpy(ret->v6.src, t->v6.dst, sizeof(ret->v6.src));
-		__builtin_memcpy(ret->v6.dst, t->v6.src, sizeof(ret->v6.dst));
-		ret->v6.sport = t->v6.dport;
-		ret->v6.dport = t->v6.sport;
-	} else {
-		ret->v4.src = t->v4.dst;
-		ret->v4.dst = t->v4.src;
-		ret->v4.sport = t->v4.dport;
-		ret->v4.dport = t->v4.sport;
-	}
 }
 
 /* Read the quoted headers.  0, or LB_REASON_NOT_TCP_UDP for what isn't an error
@@ -230,42 +214,160 @@ __noinline int icmp_rewrite(struct __sk_buff *skb, struct icmp_error *e, bool v6
 	return 0;
 }
 
+/* Whom an error is for. */
+enum icmp_target {
+	ICMP_TO_CLIENT,	 /* about a packet of its */
+	ICMP_TO_BACKEND, /* about an answer of its */
+};
+
+/* What a flow's entries say of an error. */
+struct icmp_flow {
+	enum icmp_target target;
+	__u32 backend;	/* id, for ICMP_TO_BACKEND */
+	bool stack;	/* the kernel sends it on */
+	bool from_node; /* to a remote backend only this node speaks */
+};
+
 /* An error about an answer that a client has got: to the backend that sent it. */
-static __always_inline enum lb_reason icmp_to_backend(struct icmp_error *e, __u32 *ret_backend,
-						      bool *ret_stack, const bool v6)
+static __always_inline enum lb_reason icmp_to_backend(struct icmp_error *e, struct icmp_flow *ret,
+						      const bool v6)
 {
 	struct lb_backend *backend;
 	struct lb_flow *flow;
-	__u32 id;
 
-	icmp_reverse(&e->quote, &e->flow.tuple, v6);
 	flow = flow_find(&e->flow.tuple, v6) ?: flow_find_new(&e->flow.tuple, v6);
 	if (!flow || LB_FLOW_TAG(flow->backend) != flow_tag(&e->flow.tuple, v6))
 		return LB_REASON_NOT_TCP_UDP;
-	id = LB_FLOW_BACKEND_ID(flow->backend);
-	backend = backend_find(id);
+	ret->target = ICMP_TO_BACKEND;
+	ret->backend = LB_FLOW_BACKEND_ID(flow->backend);
+	backend = backend_find(ret->backend);
 	if (!backend || backend->generation != LB_FLOW_GENERATION(flow->backend))
 		return LB_REASON_NOT_TCP_UDP;
-	flow_target_tuple(&e->flow, backend, flow->snat_port, &e->target, v6);
-	icmp_reverse(&e->target, &e->wanted, v6);
-	*ret_backend = id;
-	*ret_stack = flow->flags & LB_FLOW_F_STACK;
+	ret->stack = flow->flags & LB_FLOW_F_STACK;
+	ret->from_node = !ret->stack && backend->flags & LB_BACKEND_F_REMOTE;
+	flow_target_tuple(&e->flow, backend, ret->stack ? 0 : flow->snat_port, &e->target, v6);
+	tuple_reverse(&e->target, &e->wanted, v6);
 	return 0;
 }
 
-/* An error about a client's packet: to that client. */
-static __always_inline enum lb_reason icmp_to_client(struct icmp_error *e, bool *ret_stack,
-						     const bool v6)
+/* An error about a client's packet: to that client.  enters: about what this node
+ * has sent to a remote backend. */
+static __always_inline enum lb_reason icmp_to_client(struct icmp_error *e, bool enters,
+						     struct icmp_flow *ret, const bool v6)
 {
 	struct lb_reply *reply;
 
-	icmp_reverse(&e->quote, &e->flow.tuple, v6);
 	reply = reply_find(&e->flow.tuple, v6) ?: reply_find_new(&e->flow.tuple, v6);
 	if (!reply || reply->tag != flow_tag(&e->flow.tuple, v6))
 		return LB_REASON_NOT_TCP_UDP;
-	reply_target_tuple(&e->flow, reply, &e->target, v6);
-	icmp_reverse(&e->target, &e->wanted, v6);
-	*ret_stack = reply->flags & LB_REPLY_F_STACK;
+	ret->target = ICMP_TO_CLIENT;
+	ret->stack = reply->flags & LB_REPLY_F_STACK;
+	if (enters && ret->stack)
+		reply_enter_tuple(&e->flow, reply, &e->target, v6);
+	else
+		reply_target_tuple(&e->flow, reply, &e->target, v6);
+	tuple_reverse(&e->target, &e->wanted, v6);
+	return 0;
+}
+
+/* An error about an answer of a stack flow's remote backend, where it leaves. */
+static __always_inline enum lb_reason icmp_leaves_for_backend(struct icmp_error *e,
+							      struct icmp_flow *ret, const bool v6)
+{
+	struct lb_reply *reply;
+
+	reply = reply_find(&e->quote, v6) ?: reply_find_new(&e->quote, v6);
+	if (!reply || reply->tag != flow_tag(&e->quote, v6) || !reply->snat_port)
+		return LB_REASON_NOT_TCP_UDP;
+	ret->target = ICMP_TO_BACKEND;
+	ret->stack = ret->from_node = true;
+	reply_inside_tuple(&e->flow, reply, &e->target, v6);
+	tuple_reverse(&e->target, &e->wanted, v6);
+	return 0;
+}
+
+/* Which flow is the error about, and what is its receiver to read?  0, or
+ * LB_REASON_NOT_TCP_UDP or LB_REASON_STACK for what is left alone. */
+static __always_inline enum lb_reason icmp_find_flow(struct icmp_error *e, enum icmp_mouth mouth,
+						     struct icmp_flow *ret, const bool v6)
+{
+	enum lb_reason reason;
+
+	tuple_reverse(&e->quote, &e->flow.tuple, v6);
+	switch (mouth) {
+	case ICMP_FROM_OUTSIDE:
+		if (!reply_is_possible(&e->flow.tuple, v6))
+			return icmp_to_backend(e, ret, v6);
+		return icmp_to_client(e, true, ret, v6) ? icmp_to_backend(e, ret, v6) : 0;
+	case ICMP_FROM_POD:
+		reason = icmp_to_client(e, false, ret, v6);
+		return reason ?: ret->stack ? LB_REASON_STACK : 0;
+	case ICMP_LEAVING:
+		if (!icmp_to_client(e, false, ret, v6))
+			return ret->stack ? 0 : LB_REASON_NOT_TCP_UDP;
+		if (settings.stack_snat_used)
+			return icmp_leaves_for_backend(e, ret, v6);
+		break;
+	}
+	return LB_REASON_NOT_TCP_UDP;
+}
+
+/* The error's own addresses as its receiver is to see them. */
+static __always_inline void icmp_set_outer(struct icmp_error *e, const struct icmp_flow *flow,
+					   const bool v6)
+{
+	__be32 *src = e->outer_wanted, *dst = v6 ? src + 4 : src + 1;
+
+	__builtin_memcpy(e->outer_wanted, e->outer, sizeof(e->outer_wanted));
+	/* From the frontend, if the backend itself speaks, else from whoever it was. */
+	if (flow->target == ICMP_TO_CLIENT) {
+		if (v6 && flow_same_address(e->outer, e->quote.v6.dst))
+			__builtin_memcpy(src, e->wanted.v6.dst, 16);
+		else if (!v6 && e->outer[0] == e->quote.v4.dst)
+			*src = e->wanted.v4.dst;
+	} else if (flow->from_node) {
+		if (v6)
+			flow_node_address6(src);
+		else
+			*src = config_node_address4;
+	}
+	/* To the quoted packet's sender. */
+	if (v6)
+		__builtin_memcpy(dst, e->wanted.v6.src, 16);
+	else
+		*dst = e->wanted.v4.src;
+}
+
+/* Send a translated error on: TC's action. */
+static __always_inline int icmp_send(struct icmp_error *e, const struct icmp_flow *flow,
+				     const bool v6)
+{
+	struct lb_backend *backend;
+
+	if (flow->target == ICMP_TO_CLIENT)
+		return forward_neighbour(e->route.ifindex, e->route.family, e->route.neighbour);
+	backend = backend_find(flow->backend);
+	return backend ? forward_backend(e->route.ifindex, backend, v6) : TC_ACT_SHOT;
+}
+
+/* Where it leaves: 0 or LB_REASON_NO_ROUTE. */
+static __always_inline enum lb_reason icmp_find_route(struct __sk_buff *skb, struct icmp_error *e,
+						      const struct icmp_flow *flow, const bool v6)
+{
+	struct lb_backend *backend;
+	struct lb_device *device;
+
+	if (flow->target == ICMP_TO_CLIENT) {
+		__builtin_memcpy(e->route.src, e->outer_wanted, sizeof(e->route.src));
+		__builtin_memcpy(e->route.dst, e->outer_wanted + (v6 ? 4 : 1),
+				 sizeof(e->route.dst));
+		return forward_find_route(skb, &e->route, v6);
+	}
+	backend = backend_find(flow->backend);
+	device = backend ? forward_device(*(volatile __u64 *)&backend->next_hop) : NULL;
+	if (!device)
+		return LB_REASON_NO_ROUTE;
+	e->route.ifindex = device->ifindex;
 	return 0;
 }
 
@@ -278,72 +380,30 @@ static __always_inline enum lb_reason icmp_to_client(struct icmp_error *e, bool 
 __noinline int icmp_translate(struct __sk_buff *skb, struct packet *p, enum icmp_mouth mouth,
 			      bool v6)
 {
-	bool to_client = mouth != ICMP_FROM_CLIENT, stack = false;
-	struct lb_backend *backend = NULL;
-	struct lb_device *device = NULL;
+	struct icmp_flow flow = {};
 	enum lb_reason reason;
 	struct icmp_error *e;
-	__u32 id = 0;
+	__u32 zero = 0;
 
-	e = bpf_map_lookup_elem(&icmp_scratch, &id);
+	e = bpf_map_lookup_elem(&icmp_scratch, &zero);
 	if (!e || !p || (p->ttl <= 1 && mouth != ICMP_LEAVING))
 		return LB_REASON_NOT_TCP_UDP;
 	__builtin_memset(e, 0, sizeof(*e));
 	reason = icmp_parse(skb, p, e, v6);
+	if (!reason)
+		reason = icmp_find_flow(e, mouth, &flow, v6);
 	if (reason)
 		return reason;
-	reason = to_client ? icmp_to_client(e, &stack, v6) : icmp_to_backend(e, &id, &stack, v6);
-	if (reason)
-		return reason;
-	if (mouth == ICMP_FROM_POD && stack)
-		return LB_REASON_STACK;
-	if (mouth == ICMP_LEAVING && !stack)
-		return LB_REASON_NOT_TCP_UDP;
-	e->hops = !stack;
-	p->stack = stack;
-
-	__builtin_memcpy(e->outer_wanted, e->outer, sizeof(e->outer_wanted));
-	if (to_client) {
-		/* To the quoted packet's sender; from the frontend, if the
-		 * backend itself speaks, else from whoever it was. */
-		__be32 *dst = v6 ? e->outer_wanted + 4 : e->outer_wanted + 1;
-
-		if (v6) {
-			if (flow_same_address(e->outer, e->quote.v6.dst))
-				__builtin_memcpy(e->outer_wanted, e->wanted.v6.dst, 16);
-			__builtin_memcpy(dst, e->wanted.v6.src, 16);
-			__builtin_memcpy(e->route.src, e->outer_wanted, 16);
-			__builtin_memcpy(e->route.dst, dst, 16);
-		} else {
-			if (e->outer[0] == e->quote.v4.dst)
-				e->outer_wanted[0] = e->wanted.v4.dst;
-			*dst = e->wanted.v4.src;
-			e->route.src[0] = e->outer_wanted[0];
-			e->route.dst[0] = *dst;
-		}
-		if (!stack && forward_find_route(skb, &e->route, v6))
-			return LB_REASON_NO_ROUTE;
-	} else {
-		backend = backend_find(id);
-		if (backend)
-			device = forward_device(*(volatile __u64 *)&backend->next_hop);
-		if (!backend || (!device && !stack))
-			return LB_REASON_NO_ROUTE;
-		if (v6)
-			__builtin_memcpy(e->outer_wanted + 4, e->wanted.v6.src, 16);
-		else
-			e->outer_wanted[1] = e->wanted.v4.src;
-		e->route.ifindex = device ? device->ifindex : 0;
-		e->route.family = v6 ? AF_INET6 : AF_INET;
-		__builtin_memcpy(e->route.neighbour, backend->addr, sizeof(e->route.neighbour));
-	}
+	e->hops = !flow.stack;
+	p->stack = flow.stack;
+	icmp_set_outer(e, &flow, v6);
+	if (!flow.stack && icmp_find_route(skb, e, &flow, v6))
+		return LB_REASON_NO_ROUTE;
 	reason = icmp_rewrite(skb, e, v6);
-	if (reason || stack)
+	if (reason || flow.stack)
 		return reason ?: LB_REASON_ICMP_TRANSLATED;
-	return forward_neighbour(e->route.ifindex, e->route.family, e->route.neighbour) ==
-			       TC_ACT_REDIRECT
-		       ? LB_REASON_ICMP_TRANSLATED
-		       : LB_REASON_REWRITE_FAILED;
+	return icmp_send(e, &flow, v6) == TC_ACT_REDIRECT ? LB_REASON_ICMP_TRANSLATED
+							  : LB_REASON_REWRITE_FAILED;
 }
 
 #endif

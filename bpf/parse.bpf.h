@@ -33,6 +33,22 @@ union tuple {
 	struct lb_tuple6 v6;
 };
 
+static __always_inline void tuple_reverse(const union tuple *t, union tuple *ret, const bool v6)
+{
+	*ret = *t;
+	if (v6) {
+		__builtin_memcpy(ret->v6.src, t->v6.dst, sizeof(ret->v6.src));
+		__builtin_memcpy(ret->v6.dst, t->v6.src, sizeof(ret->v6.dst));
+		ret->v6.sport = t->v6.dport;
+		ret->v6.dport = t->v6.sport;
+	} else {
+		ret->v4.src = t->v4.dst;
+		ret->v4.dst = t->v4.src;
+		ret->v4.sport = t->v4.dport;
+		ret->v4.dport = t->v4.sport;
+	}
+}
+
 /* Of a datagram: all of it, its first part, which has the ports, or another. */
 enum packet_part {
 	PACKET_WHOLE,

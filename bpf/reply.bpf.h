@@ -59,7 +59,22 @@ __noinline int reply_was_asked_for(const struct packet *p, const struct lb_reply
 	return 0;
 }
 
-/* The reverse entry of a packet that a pod sends. */
+/* May a packet from outside be the answer of a remote backend?  Those come to
+ * this node's address, at a port that flows get. */
+static __always_inline bool reply_is_possible(const union tuple *tuple, const bool v6)
+{
+	__u16 port = bpf_ntohs(v6 ? tuple->v6.dport : tuple->v4.dport);
+
+	if ((__u16)(port - config_snat_port_first) >= config_snat_ports)
+		return false;
+	return v6 ? !((tuple->v6.dst[0] ^ config_node_address6[0]) |
+		      (tuple->v6.dst[1] ^ config_node_address6[1]) |
+		      (tuple->v6.dst[2] ^ config_node_address6[2]) |
+		      (tuple->v6.dst[3] ^ config_node_address6[3]))
+		  : tuple->v4.dst == config_node_address4;
+}
+
+/* The reverse entry of a packet that a backend sends. */
 static __always_inline enum lb_reason reply_resolve(const struct packet *p, struct lb_reply **ret,
 						    const bool v6)
 {
@@ -83,29 +98,59 @@ static __always_inline enum lb_reason reply_resolve(const struct packet *p, stru
 }
 
 /*
- * Find the way to the client and remember it for one tick.  A tick later it is
- * asked anew, by whoever comes first: so a route that changed counts at once,
- * also where lbd is dead.
+ * The way to the client is remembered for one tick.  A tick later it is asked
+ * anew, by whoever comes first: so a route that changed counts at once, also
+ * where lbd is dead.
  */
-static __always_inline enum lb_reason reply_route(struct __sk_buff *skb, struct lb_reply *reply,
-						  const bool v6)
+static __always_inline bool reply_is_routed(const struct lb_reply *reply)
 {
-	struct forward_route route = {};
-	__u32 now = flow_now_ticks();
+	return reply->ifindex && reply->routed_ticks == flow_now_ticks();
+}
+
+static __always_inline void reply_route_ask(const struct lb_reply *reply, struct forward_route *ret)
+{
+	__builtin_memset(ret, 0, sizeof(*ret));
+	__builtin_memcpy(ret->src, reply->frontend, sizeof(ret->src));
+	__builtin_memcpy(ret->dst, reply->client, sizeof(ret->dst));
+}
+
+static __always_inline void reply_route_keep(struct lb_reply *reply,
+					     const struct forward_route *route)
+{
+	__builtin_memcpy(reply->neighbour, route->neighbour, sizeof(reply->neighbour));
+	reply->neighbour_family = route->family;
+	reply->ifindex = route->ifindex;
+	reply->next_hop = forward_next_hop(route);
+	reply->routed_ticks = flow_now_ticks();
+}
+
+/* Both: 0 or LB_REASON_NO_ROUTE. */
+__noinline int reply_route(struct __sk_buff *skb, struct lb_reply *reply, bool v6)
+{
+	struct forward_route route;
 	enum lb_reason reason;
 
-	if (reply->ifindex && reply->routed_ticks == now)
-		return 0;
-	__builtin_memcpy(route.src, reply->frontend, sizeof(route.src));
-	__builtin_memcpy(route.dst, reply->client, sizeof(route.dst));
-	reason = forward_find_route(skb, &route, v6);
-	if (reason)
-		return reason;
-	__builtin_memcpy(reply->neighbour, route.neighbour, sizeof(reply->neighbour));
-	reply->neighbour_family = route.family;
-	reply->ifindex = route.ifindex;
-	reply->routed_ticks = now;
-	return 0;
+	if (!reply)
+		return LB_REASON_NO_ROUTE; /* for the verifier: never */
+	reply_route_ask(reply, &route);
+	reason = forward_ask(skb, skb->ifindex, &route, v6);
+	if (!reason)
+		reply_route_keep(reply, &route);
+	return reason;
+}
+
+__noinline int reply_route_xdp(struct xdp_md *ctx, struct lb_reply *reply, bool v6)
+{
+	struct forward_route route;
+	enum lb_reason reason;
+
+	if (!reply)
+		return LB_REASON_NO_ROUTE; /* for the verifier: never */
+	reply_route_ask(reply, &route);
+	reason = forward_ask(ctx, ctx->ingress_ifindex, &route, v6);
+	if (!reason)
+		reply_route_keep(reply, &route);
+	return reason;
 }
 
 /* The tuple that the client is to see. */
@@ -122,6 +167,35 @@ static __always_inline void reply_target_tuple(const struct packet *p, const str
 		ret->v4.src = reply->frontend[0];
 		ret->v4.dst = reply->client[0];
 		ret->v4.sport = reply->port;
+		ret->v4.dport = reply->client_port;
+	}
+}
+
+/* Of a stack flow with a port of this node's: a packet inside the node, between
+ * client and backend, as the backend is to see it. */
+static __always_inline void reply_inside_tuple(const struct packet *p, const struct lb_reply *reply,
+					       union tuple *ret, const bool v6)
+{
+	*ret = p->tuple;
+	if (v6) {
+		flow_node_address6(ret->v6.src);
+		ret->v6.sport = reply->snat_port;
+	} else {
+		ret->v4.src = config_node_address4;
+		ret->v4.sport = reply->snat_port;
+	}
+}
+
+/* And what a remote backend sends to this node, as the client is to be named inside. */
+static __always_inline void reply_enter_tuple(const struct packet *p, const struct lb_reply *reply,
+					      union tuple *ret, const bool v6)
+{
+	*ret = p->tuple;
+	if (v6) {
+		__builtin_memcpy(ret->v6.dst, reply->client, sizeof(ret->v6.dst));
+		ret->v6.dport = reply->client_port;
+	} else {
+		ret->v4.dst = reply->client[0];
 		ret->v4.dport = reply->client_port;
 	}
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The TC mouths: ingress of the uplink (client to backend: all of it with
- * --hook tc, else what XDP left), ingress of a pod's device (backend to client,
- * and the pod as a client), and egress of both (answers of stack flows).
+ * The TC mouths: ingress of the uplink (client to backend, and remote backend to
+ * client: all of it with --hook tc, else what XDP left), ingress of a pod's device
+ * (backend to client, and the pod as a client), and egress of both (stack flows).
  */
 #ifndef TC_BPF_H
 #define TC_BPF_H
@@ -68,7 +68,9 @@ static __always_inline enum lb_reason tc_forward(struct __sk_buff *skb, struct p
 	target.backend = flow_apart(target.backend);
 	if (!target.backend) /* for the verifier, before 6.3: never */
 		return LB_REASON_FLOW_NOT_STORED;
-	flow_target_tuple(p, target.backend, target.snat_port, &to, v6);
+	/* A stack flow gets its port where the packet leaves. */
+	flow_target_tuple(p, target.backend, target.flags & LB_FLOW_F_STACK ? 0 : target.snat_port,
+			  &to, v6);
 	if (target.flags & LB_FLOW_F_STACK)
 		return tc_to_stack(skb, p, &to, target.id, ret_action, v6);
 	device = forward_device(*(volatile __u64 *)&target.backend->next_hop);
@@ -82,8 +84,7 @@ static __always_inline enum lb_reason tc_forward(struct __sk_buff *skb, struct p
 	if (p->part == PACKET_FIRST)
 		fragment_store(p, v6);
 	count_in(target.id, p->bytes);
-	*ret_action =
-		forward_neighbour(device->ifindex, v6 ? AF_INET6 : AF_INET, target.backend->addr);
+	*ret_action = forward_backend(device->ifindex, target.backend, v6);
 	return LB_REASON_FORWARDED;
 }
 
@@ -92,7 +93,6 @@ static __always_inline enum lb_reason tc_untranslate(struct __sk_buff *skb, cons
 						     const struct lb_reply *reply, __u8 hops,
 						     const bool v6)
 {
-	struct lb_backend *backend;
 	enum lb_reason reason;
 	union tuple to;
 
@@ -102,14 +102,30 @@ static __always_inline enum lb_reason tc_untranslate(struct __sk_buff *skb, cons
 		return reason;
 	if (p->part == PACKET_FIRST)
 		fragment_store(p, v6);
-	backend = backend_find(reply->backend);
-	count_out(backend && backend->state != LB_BACKEND_FREE ? reply->backend : 0, p->bytes);
+	count_reply(reply->backend, p->bytes);
 	return LB_REASON_REPLIED;
 }
 
-/* A backend's answer. */
+/* What a remote backend answers in a stack flow: to the client, for the kernel to
+ * route. */
+static __always_inline enum lb_reason tc_enter(struct __sk_buff *skb, const struct packet *p,
+					       const struct lb_reply *reply, const bool v6)
+{
+	enum lb_reason reason;
+	union tuple to;
+
+	reply_enter_tuple(p, reply, &to, v6);
+	reason = rewrite_skb(skb, p, &to, 0, v6);
+	if (reason)
+		return reason;
+	if (p->part == PACKET_FIRST)
+		fragment_store(p, v6);
+	return LB_REASON_STACK;
+}
+
+/* A backend's answer, from a pod's device or from outside. */
 static __always_inline enum lb_reason tc_undo(struct __sk_buff *skb, struct packet *p,
-					      int *ret_action, const bool v6)
+					      int *ret_action, const bool outside, const bool v6)
 {
 	struct lb_reply *reply;
 	enum lb_reason reason;
@@ -119,12 +135,14 @@ static __always_inline enum lb_reason tc_undo(struct __sk_buff *skb, struct pack
 	if (reason)
 		return reason;
 	if (reply->flags & LB_REPLY_F_STACK)
-		return LB_REASON_STACK;
+		return outside ? tc_enter(skb, p, reply, v6) : LB_REASON_STACK;
 	if (p->ttl <= 1)
 		return LB_REASON_TTL_EXPIRED;
-	reason = reply_route(skb, reply, v6);
-	if (reason)
-		return reason;
+	if (!reply_is_routed(reply)) {
+		reason = reply_route(skb, reply, v6);
+		if (reason)
+			return reason;
+	}
 	if (p->bytes > TC_ANY_MTU && !skb->gso_size &&
 	    bpf_check_mtu(skb, reply->ifindex, &mtu, 0, 0) == BPF_MTU_CHK_RET_FRAG_NEEDED)
 		return reject_send(skb, p, LB_REASON_TOO_BIG, mtu, v6);
@@ -135,18 +153,39 @@ static __always_inline enum lb_reason tc_undo(struct __sk_buff *skb, struct pack
 	return LB_REASON_REPLIED;
 }
 
-/* The answer of a stack flow, on its way out. */
-static __always_inline enum lb_reason tc_undo_leaving(struct __sk_buff *skb, struct packet *p,
+/* A stack flow's packet to a remote backend, on its way out: from this node. */
+static __always_inline enum lb_reason tc_snat_leaving(struct __sk_buff *skb, struct packet *p,
 						      const bool v6)
+{
+	struct lb_reply *reply;
+	enum lb_reason reason;
+	union tuple key, to;
+
+	tuple_reverse(&p->tuple, &key, v6);
+	reply = reply_find(&key, v6);
+	if (!reply)
+		reply = reply_find_new(&key, v6);
+	if (!reply || reply->tag != flow_tag(&key, v6) || !reply->snat_port)
+		return FLOW_NONE;
+	reply_inside_tuple(p, reply, &to, v6);
+	reason = rewrite_skb(skb, p, &to, 0, v6);
+	if (reason)
+		return reason;
+	if (p->part == PACKET_FIRST)
+		fragment_store(p, v6);
+	return LB_REASON_STACK;
+}
+
+/* A stack flow's packet, on its way out. */
+static __always_inline enum lb_reason tc_translate_leaving(struct __sk_buff *skb, struct packet *p,
+							   const bool v6)
 {
 	struct lb_reply *reply;
 	enum lb_reason reason = reply_resolve(p, &reply, v6);
 
-	if (reason)
-		return reason;
-	if (!(reply->flags & LB_REPLY_F_STACK))
-		return FLOW_NONE;
-	return tc_untranslate(skb, p, reply, 0, v6);
+	if (!reason && reply->flags & LB_REPLY_F_STACK)
+		return tc_untranslate(skb, p, reply, 0, v6);
+	return settings.stack_snat_used ? tc_snat_leaving(skb, p, v6) : FLOW_NONE;
 }
 
 /* What parse refused with `reason` may be an error about a flow of ours. */
@@ -162,15 +201,21 @@ static __always_inline enum lb_reason tc_icmp(struct __sk_buff *skb, struct pack
 	return reason;
 }
 
-static __always_inline enum lb_reason tc_from_client(struct __sk_buff *skb, struct packet *p,
-						     int *ret_action, const bool v6)
+/* A client's packet, or a remote backend's. */
+static __always_inline enum lb_reason tc_from_outside(struct __sk_buff *skb, struct packet *p,
+						      int *ret_action, const bool v6)
 {
 	enum lb_reason reason = tc_parse(skb, p, v6);
 
 	if (reason == LB_REASON_FRAGMENT)
 		reason = fragment_complete(p, v6);
 	if (reason)
-		return tc_icmp(skb, p, reason, ret_action, ICMP_FROM_CLIENT, v6);
+		return tc_icmp(skb, p, reason, ret_action, ICMP_FROM_OUTSIDE, v6);
+	if (reply_is_possible(&p->tuple, v6)) {
+		reason = tc_undo(skb, p, ret_action, true, v6);
+		if (reason != FLOW_NONE)
+			return reason;
+	}
 	return tc_forward(skb, p, ret_action, v6);
 }
 
@@ -184,7 +229,7 @@ static __always_inline enum lb_reason tc_from_pod(struct __sk_buff *skb, struct 
 		reason = fragment_complete(p, v6);
 	if (reason)
 		return tc_icmp(skb, p, reason, ret_action, ICMP_FROM_POD, v6);
-	reason = tc_undo(skb, p, ret_action, v6);
+	reason = tc_undo(skb, p, ret_action, false, v6);
 	p->from_pod = 1;
 	return reason == FLOW_NONE ? tc_forward(skb, p, ret_action, v6) : reason;
 }
@@ -199,7 +244,7 @@ static __always_inline enum lb_reason tc_leaving(struct __sk_buff *skb, struct p
 		reason = fragment_complete(p, v6);
 	if (reason)
 		return tc_icmp(skb, p, reason, ret_action, ICMP_LEAVING, v6);
-	return tc_undo_leaving(skb, p, v6);
+	return tc_translate_leaving(skb, p, v6);
 }
 
 static __always_inline int tc_end(const struct __sk_buff *skb, enum lb_reason reason, int action)
@@ -233,9 +278,9 @@ int lb_tc_uplink(struct __sk_buff *skb)
 		return tc_end(skb, reason, action);
 	tc_pull_headers(skb);
 	if (skb->protocol == bpf_htons(ETH_P_IP))
-		reason = tc_from_client(skb, &p, &action, false);
+		reason = tc_from_outside(skb, &p, &action, false);
 	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
-		reason = tc_from_client(skb, &p, &action, true);
+		reason = tc_from_outside(skb, &p, &action, true);
 	return tc_end(skb, reason, action);
 }
 
@@ -275,6 +320,7 @@ int lb_tc_egress(struct __sk_buff *skb)
 		reason = tc_leaving(skb, &p, &action, false);
 	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
 		reason = tc_leaving(skb, &p, &action, true);
+	/* LB_REASON_STACK, too: it was counted as forwarded. */
 	if (reason == FLOW_NONE || count_verdict(reason) == LB_VERDICT_PASS)
 		return TC_NEXT;
 	return tc_end(skb, reason, TC_NEXT);

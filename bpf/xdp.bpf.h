@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The uplink's first mouth: XDP, client to backend.
+ * The uplink's first mouth: XDP, client to backend, and remote backend to client.
  *
  * Twice: for generic mode as plain `xdp`, since behind a generic xdp.frags
  * program TC ingress would see no Ethernet header; for native mode as
@@ -10,16 +10,19 @@
 #ifndef XDP_BPF_H
 #define XDP_BPF_H
 
-static __always_inline enum lb_reason xdp_steer(struct xdp_md *ctx, struct packet *p,
-						struct headers *h, int *ret_action,
-						const bool native, const bool v6)
-{
-	enum checksum_state checksum;
-	struct flow_target target;
-	struct lb_device *device;
-	enum lb_reason reason;
+/* What a packet is to become. */
+struct xdp_way {
 	union tuple to;
-	__u64 next_hop;
+	__u64 next_hop; /* LB_NEXT_HOP() */
+	__u32 backend;	/* id, for the counters */
+};
+
+/* A client's packet: LB_REASON_FORWARDED and its way, or why not. */
+static __always_inline enum lb_reason xdp_forward(struct packet *p, struct xdp_way *ret,
+						  const bool v6)
+{
+	struct flow_target target;
+	enum lb_reason reason;
 
 	reason = frontend_check(p, v6);
 	if (reason)
@@ -33,11 +36,50 @@ static __always_inline enum lb_reason xdp_steer(struct xdp_md *ctx, struct packe
 		return LB_REASON_FLOW_NOT_STORED;
 	if (target.flags & LB_FLOW_F_STACK)
 		return LB_REASON_LEFT_TO_TC;
-	next_hop = *(volatile __u64 *)&target.backend->next_hop;
-	device = forward_device(next_hop);
+	flow_target_tuple(p, target.backend, target.snat_port, &ret->to, v6);
+	ret->next_hop = *(volatile __u64 *)&target.backend->next_hop;
+	ret->backend = target.id;
+	return LB_REASON_FORWARDED;
+}
+
+/* A remote backend's answer: LB_REASON_REPLIED and its way, FLOW_NONE where it is
+ * none, or why not. */
+static __always_inline enum lb_reason xdp_undo(struct xdp_md *ctx, const struct packet *p,
+					       struct xdp_way *ret, const bool v6)
+{
+	struct lb_reply *reply;
+	enum lb_reason reason;
+
+	reason = reply_resolve(p, &reply, v6);
+	if (reason)
+		return reason;
+	if (reply->flags & LB_REPLY_F_STACK)
+		return LB_REASON_LEFT_TO_TC;
+	if (p->ttl <= 1)
+		return LB_REASON_TTL_EXPIRED;
+	if (!reply_is_routed(reply)) {
+		reason = reply_route_xdp(ctx, reply, v6);
+		if (reason)
+			return reason;
+	}
+	reply_target_tuple(p, reply, &ret->to, v6);
+	ret->next_hop = reply->next_hop;
+	ret->backend = reply->backend;
+	return LB_REASON_REPLIED;
+}
+
+/* Rewrite the packet and send it its way: 0, or LB_REASON_LEFT_TO_TC, and it is as
+ * it was. */
+static __always_inline enum lb_reason xdp_send(struct xdp_md *ctx, const struct packet *p,
+					       struct headers *h, const struct xdp_way *way,
+					       int *ret_action, const bool native, const bool v6)
+{
+	struct lb_device *device = forward_device(way->next_hop);
+	enum checksum_state checksum;
+
 	/* Generic redirect refuses a packet longer than the target's MTU, and
 	 * most such are GSO packets: TC's matter. */
-	if (!device || !LB_NEXT_HOP_MAC(next_hop) || p->bytes > device->mtu)
+	if (!device || !LB_NEXT_HOP_MAC(way->next_hop) || p->bytes > device->mtu)
 		return LB_REASON_LEFT_TO_TC;
 	if (native && !(device->flags & LB_DEVICE_F_NATIVE))
 		return LB_REASON_LEFT_TO_TC;
@@ -46,13 +88,36 @@ static __always_inline enum lb_reason xdp_steer(struct xdp_md *ctx, struct packe
 	 * finish a partial one. */
 	if (checksum == CHECKSUM_UNDECIDABLE || (native && checksum == CHECKSUM_PARTIAL))
 		return LB_REASON_LEFT_TO_TC;
-
-	flow_target_tuple(p, target.backend, target.snat_port, &to, v6);
-	rewrite_xdp(p, h, &to, checksum, v6);
-	forward_ethernet(h->eth, next_hop, device);
-	count_in(target.id, p->bytes);
+	rewrite_xdp(p, h, &way->to, checksum, v6);
+	forward_ethernet(h->eth, way->next_hop, device);
 	*ret_action = bpf_redirect(device->ifindex, 0);
-	return LB_REASON_FORWARDED;
+	return 0;
+}
+
+static __always_inline enum lb_reason xdp_steer(struct xdp_md *ctx, struct packet *p,
+						struct headers *h, int *ret_action,
+						const bool native, const bool v6)
+{
+	enum lb_reason reason = FLOW_NONE, failed;
+	struct xdp_way way;
+
+	/* In memory: clang 14 would spill parts of it on ways out where they
+	 * aren't set. */
+	asm volatile("" : : "r"(&way) : "memory");
+	if (reply_is_possible(&p->tuple, v6))
+		reason = xdp_undo(ctx, p, &way, v6);
+	if (reason == FLOW_NONE)
+		reason = xdp_forward(p, &way, v6);
+	if (!count_is_done(reason))
+		return reason;
+	failed = xdp_send(ctx, p, h, &way, ret_action, native, v6);
+	if (failed)
+		return failed;
+	if (reason == LB_REASON_FORWARDED)
+		count_in(way.backend, p->bytes);
+	else
+		count_reply(way.backend, p->bytes);
+	return reason;
 }
 
 static __always_inline enum lb_reason xdp_receive(struct xdp_md *ctx, struct packet *p,
@@ -88,7 +153,7 @@ static __always_inline int xdp_run(struct xdp_md *ctx, const bool native)
 		else
 			reason = LB_REASON_NOT_IP;
 	}
-	if (reason == LB_REASON_FORWARDED) /* counted */
+	if (count_is_done(reason))
 		return action;
 	/* Refusals are built by TC. */
 	if (count_verdict(reason) == LB_VERDICT_REJECT)

@@ -19,7 +19,7 @@
 #include <linux/types.h>
 #endif
 
-#define LB_ABI 2
+#define LB_ABI 3
 
 /* The clock of flows and backends: a tick is 2^27 ns = 134 ms of
  * CLOCK_MONOTONIC. */
@@ -173,8 +173,9 @@ enum lb_backend_state {
 };
 
 /* Where packets to a backend leave this node: one u64, stored at once.
- * Device index in the top 16 bits (0 = no pod device leads there), below them
- * the neighbour's MAC, first byte highest (0 = not resolved). */
+ * Device index in the top 16 bits (0 = no device leads there), below them the
+ * MAC of the backend, or of the router to its node, first byte highest (0 = not
+ * resolved). */
 #define LB_NEXT_HOP(device, mac48) ((__u64)(device) << 48 | (mac48))
 #define LB_NEXT_HOP_DEVICE(hop) ((__u32)((hop) >> 48))
 #define LB_NEXT_HOP_MAC(hop) ((hop)&0xffffffffffffULL)
@@ -187,6 +188,9 @@ enum lb_backend_flag {
 	/* It is in the service's ring of the scope: gets new flows. */
 	LB_BACKEND_F_CLUSTER = 1U << 1,
 	LB_BACKEND_F_LOCAL = 1U << 2,
+	/* It is on another node: an uplink leads there.  It sees a client from
+	 * outside as this node's address, or it would answer past us. */
+	LB_BACKEND_F_REMOTE = 1U << 3,
 };
 
 /*
@@ -313,14 +317,22 @@ struct lb_reply {
 	 * after a tick.  ifindex 0 = not asked yet. */
 	__u32 routed_ticks;
 	__u32 ifindex;
-	__u32 neighbour_family; /* AF_INET or AF_INET6: a gateway's may differ */
+	__u16 neighbour_family; /* AF_INET or AF_INET6: a gateway's may differ */
+	__be16 snat_port;	/* of an inside entry, see LB_REPLY_F_STACK */
 	__be32 neighbour[4];	/* the gateway, or the client on the link */
+	__u64 next_hop;		/* the same as LB_NEXT_HOP(), where an uplink leads there and the
+				 * neighbour is resolved, for XDP; else 0 */
 };
-_Static_assert(sizeof(struct lb_reply) == 80, "ABI");
+_Static_assert(sizeof(struct lb_reply) == 88, "ABI");
 
 enum lb_reply_flag {
 	LB_REPLY_F_SYN_ACK = 1U << 0, /* it answered a SYN, syn_ack_next is set */
-	LB_REPLY_F_STACK = 1U << 1,   /* as LB_FLOW_F_STACK */
+	/* As LB_FLOW_F_STACK.  Such a flow to a remote backend has two reverse
+	 * entries: what comes back to this node's address becomes an answer to
+	 * the client where it comes in; inside the node, client and backend talk
+	 * to each other, and the entry of that tuple says what each is to see
+	 * where packets leave: the frontend, and this node's address. */
+	LB_REPLY_F_STACK = 1U << 1,
 };
 
 /* Key of fragments: the datagram. */
@@ -341,6 +353,17 @@ struct lb_fragment {
 };
 _Static_assert(sizeof(struct lb_fragment) == 8, "ABI");
 
+/* A device's index in devices, found by ifindex. */
+struct lb_uplink {
+	__u32 ifindex; /* 0 = none */
+	__u32 device;
+};
+_Static_assert(sizeof(struct lb_uplink) == 8, "ABI");
+
+/* Uplinks by which XDP sends answers of other nodes' backends on; what is for
+ * others, TC sends. */
+#define LB_MAX_UPLINKS 8
+
 /* The one value of settings, mapped. */
 struct lb_settings {
 	/* 1: new flows of pods on this node go through the stack.  lbd's. */
@@ -348,8 +371,12 @@ struct lb_settings {
 	/* 1: there has been a stack flow.  The datapath's; until then the
 	 * programs where packets leave do nothing. */
 	__u32 stack_used;
+	/* 1: one of them was to a remote backend.  The datapath's. */
+	__u32 stack_snat_used;
+	__u32 pad;
+	struct lb_uplink uplinks[LB_MAX_UPLINKS]; /* lbd's */
 };
-_Static_assert(sizeof(struct lb_settings) == 8, "ABI");
+_Static_assert(sizeof(struct lb_settings) == 80, "ABI");
 
 #define LB_MAX_FRAGMENTS 16384 /* datagrams that are known at once */
 

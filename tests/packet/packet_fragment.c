@@ -6,6 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "expect.h"
 #include "world.h"
 
 #define FIRST_BYTES 80 /* of the UDP datagram, header included: a multiple of 8 */
@@ -16,16 +17,6 @@ static void cut(const struct frame *whole, bool later, struct frame *ret)
 {
 	frame_cut(whole, later ? FIRST_BYTES : 0, later ? LATER_BYTES : FIRST_BYTES, !later, ID,
 		  ret);
-}
-
-static void assert_same(const struct frame *out, const struct frame *expected, const char *what)
-{
-	if (out->length != expected->length)
-		fail_msg("%s: %zu bytes, not %zu", what, out->length, expected->length);
-	for (size_t i = 12; i < out->length; i++)
-		if (out->bytes[i] != expected->bytes[i])
-			fail_msg("%s: byte %zu is %02x, not %02x", what, i, out->bytes[i],
-				 expected->bytes[i]);
 }
 
 static const struct {
@@ -64,7 +55,7 @@ static void fragments_follow_their_first(void **state)
 			assert_memory_equal(out.bytes, in.bytes, in.length);
 			assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in, &out),
 					 WORLD_TC_REDIRECT);
-			assert_same(&out, &expected, later ? "later" : "first");
+			expect_same(&out, &expected, later ? "later" : "first");
 		}
 		/* And back. */
 		frame_build(&whole,
@@ -87,7 +78,7 @@ static void fragments_follow_their_first(void **state)
 			cut(&translated, later, &expected);
 			assert_int_equal(world_run(world, WORLD_TC_POD, &in, &out),
 					 WORLD_TC_REDIRECT);
-			assert_same(&out, &expected, later ? "later answer" : "first answer");
+			expect_same(&out, &expected, later ? "later answer" : "first answer");
 		}
 		world_close(world);
 	}

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "expect.h"
 #include "world.h"
 
 struct ends {
@@ -15,17 +16,6 @@ static const struct ends ends[2] = {
 	{"10.0.0.9", "10.96.0.1", "10.1.0.2", "10.0.0.254", "10.0.0.1"},
 	{"fd00::9", "fd96::1", "fd01::2", "fd00::fe", "fd00::1"},
 };
-
-static void assert_same(const struct frame *out, const struct frame *expected, const char *what)
-{
-	if (out->length != expected->length)
-		fail_msg("%s: %zu bytes, not %zu", what, out->length, expected->length);
-	/* The MACs are the neighbour table's to fill in. */
-	for (size_t i = 12; i < out->length; i++)
-		if (out->bytes[i] != expected->bytes[i])
-			fail_msg("%s: byte %zu is %02x, not %02x", what, i, out->bytes[i],
-				 expected->bytes[i]);
-}
 
 /* quoted: 28 bytes show just the ports; 1000 the transport checksum and more. */
 static const size_t quotes[2][4] = {{28, 40, 100, 1000}, {48, 60, 100, 1000}};
@@ -74,7 +64,7 @@ static void errors_about_answers_reach_the_backend(void **state)
 				assert_memory_equal(out.bytes, in.bytes, in.length);
 				assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in, &out),
 						 WORLD_TC_REDIRECT);
-				assert_same(&out, &expected,
+				expect_same(&out, &expected,
 					    v6 ? "packet too big" : "fragmentation needed");
 			}
 			assert_int_equal(world_count(world, LB_REASON_ICMP_TRANSLATED), 4);
@@ -121,7 +111,7 @@ static void errors_about_requests_reach_the_client(void **state)
 						 quotes[v6][i]);
 				assert_int_equal(world_run(world, WORLD_TC_POD, &in, &out),
 						 WORLD_TC_REDIRECT);
-				assert_same(&out, &expected, "port unreachable");
+				expect_same(&out, &expected, "port unreachable");
 			}
 			world_close(world);
 		}
@@ -157,7 +147,7 @@ static void errors_about_hairpin_flows_reach_the_pod(void **state)
 		frame_icmp_error(&expected, e->frontend, e->backend, v6 ? 1 : 3, v6 ? 4 : 3, 0, 63,
 				 &sent, 1000);
 		assert_int_equal(world_run(world, WORLD_TC_POD, &in, &out), WORLD_TC_REDIRECT);
-		assert_same(&out, &expected, "port unreachable");
+		expect_same(&out, &expected, "port unreachable");
 		world_close(world);
 	}
 }

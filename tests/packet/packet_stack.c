@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "expect.h"
 #include "world.h"
 
 #define CLIENT4 "10.0.0.9"
@@ -31,38 +32,6 @@ static struct world *stack_world(void)
 	world_web(world, 1);
 	flag_set(world, true);
 	return world;
-}
-
-static void assert_same(const struct frame *out, const struct frame *expected, const char *what)
-{
-	assert_int_equal(out->length, expected->length);
-	for (size_t i = 0; i < out->length; i++)
-		if (out->bytes[i] != expected->bytes[i])
-			fail_msg("%s: byte %zu is %02x, not %02x", what, i, out->bytes[i],
-				 expected->bytes[i]);
-}
-
-/* The frame with another destination, or source, and nothing else. */
-static struct frame with_destination(const struct frame *in, const char *addr, uint16_t port)
-{
-	struct frame frame = *in;
-	bool v6 = frame_is_ipv6(in);
-
-	inet_pton(v6 ? AF_INET6 : AF_INET, addr, frame.bytes + FRAME_ETH + (v6 ? 24 : 16));
-	*frame_dport(&frame) = htons(port);
-	frame_finish(&frame);
-	return frame;
-}
-
-static struct frame with_source(const struct frame *in, const char *addr, uint16_t port)
-{
-	struct frame frame = *in;
-	bool v6 = frame_is_ipv6(in);
-
-	inet_pton(v6 ? AF_INET6 : AF_INET, addr, frame.bytes + FRAME_ETH + (v6 ? 8 : 12));
-	*frame_sport(&frame) = htons(port);
-	frame_finish(&frame);
-	return frame;
 }
 
 struct row {
@@ -112,22 +81,22 @@ static void both_ways_change_one_end_and_no_ttl(void **state)
 		row_frames(&rows[i], &request, &answer);
 		v6 = frame_is_ipv6(&request);
 		assert_int_equal(world_run(world, WORLD_XDP, &request, &out), WORLD_XDP_PASS);
-		assert_same(&out, &request, "XDP");
+		expect_same(&out, &request, "XDP");
 		assert_int_equal(world_count(world, LB_REASON_LEFT_TO_TC), 1);
 
 		assert_int_equal(world_run(world, WORLD_TC_UPLINK, &request, &out), WORLD_TC_NEXT);
-		expected = with_destination(&request, v6 ? "fd01::2" : "10.1.0.2", 5000);
-		assert_same(&out, &expected, "request");
+		expected = expect_to(&request, v6 ? "fd01::2" : "10.1.0.2", 5000);
+		expect_same(&out, &expected, "request");
 		assert_int_equal(world_count(world, LB_REASON_FORWARDED), 1);
 
 		assert_int_equal(world_run(world, WORLD_TC_POD, &answer, &out), WORLD_TC_NEXT);
-		assert_same(&out, &answer, "answer at the pod");
+		expect_same(&out, &answer, "answer at the pod");
 		assert_int_equal(world_count(world, LB_REASON_STACK), 1);
 		assert_int_equal(world_count(world, LB_REASON_REPLIED), 0);
 
 		assert_int_equal(world_run(world, WORLD_TC_EGRESS, &answer, &out), WORLD_TC_NEXT);
-		expected = with_source(&answer, v6 ? "fd96::1" : "10.96.0.1", 80);
-		assert_same(&out, &expected, "answer leaving");
+		expected = expect_from(&answer, v6 ? "fd96::1" : "10.96.0.1", 80);
+		expect_same(&out, &expected, "answer leaving");
 		assert_int_equal(world_count(world, LB_REASON_REPLIED), 1);
 		world_close(world);
 	}
@@ -189,7 +158,7 @@ static void what_leaves_and_is_no_answer_of_a_stack_flow_passes_uncounted(void *
 		row_frames(&rows[i], &request, &answer);
 		/* Before there has been any. */
 		assert_int_equal(world_run(world, WORLD_TC_EGRESS, &answer, &out), WORLD_TC_NEXT);
-		assert_same(&out, &answer, "no flow");
+		expect_same(&out, &answer, "no flow");
 		assert_int_equal(world->skel->data_settings->settings.stack_used, 0);
 		assert_int_equal(world_run(world, WORLD_TC_UPLINK, &request, &out), WORLD_TC_NEXT);
 		assert_int_equal(world->skel->data_settings->settings.stack_used, 1);
@@ -197,7 +166,7 @@ static void what_leaves_and_is_no_answer_of_a_stack_flow_passes_uncounted(void *
 		*frame_dport(&answer) = htons(4001);
 		frame_finish(&answer);
 		assert_int_equal(world_run(world, WORLD_TC_EGRESS, &answer, &out), WORLD_TC_NEXT);
-		assert_same(&out, &answer, "another flow");
+		expect_same(&out, &answer, "another flow");
 		if (request.length <= 1500) {
 			flag_set(world, false);
 			*frame_sport(&request) = htons(4001);
@@ -206,7 +175,7 @@ static void what_leaves_and_is_no_answer_of_a_stack_flow_passes_uncounted(void *
 					 WORLD_TC_REDIRECT);
 			assert_int_equal(world_run(world, WORLD_TC_EGRESS, &answer, &out),
 					 WORLD_TC_NEXT);
-			assert_same(&out, &answer, "a bypass flow");
+			expect_same(&out, &answer, "a bypass flow");
 		}
 		for (int reason = 0; reason < LB_REASON_MAX; reason++)
 			if (reason != LB_REASON_FORWARDED)
@@ -315,13 +284,13 @@ static void flow_frames(int v6, struct frame *request, struct frame *translated,
 						  .sport = 4000,
 						  .dport = 80,
 						  .payload_bytes = 1400});
-	*translated = with_destination(request, ends[v6].backend, 5000);
+	*translated = expect_to(request, ends[v6].backend, 5000);
 	frame_build(answer, &(struct frame_spec){.src = ends[v6].backend,
 						 .dst = ends[v6].client,
 						 .sport = 5000,
 						 .dport = 4000,
 						 .payload_bytes = 1400});
-	*undone = with_source(answer, ends[v6].frontend, 80);
+	*undone = expect_from(answer, ends[v6].frontend, 80);
 }
 
 /* The kernel itself, on the way to the pod, or the pod: to the client. */
@@ -341,7 +310,7 @@ static void errors_about_requests_are_translated_where_they_leave(void **state)
 		frame_icmp_error(&expected, ends[v6].node, ends[v6].client, type, code, 1300, 64,
 				 &request, 200);
 		assert_int_equal(world_run(world, WORLD_TC_EGRESS, &error, &out), WORLD_TC_NEXT);
-		assert_same(&out, &expected, "the node's");
+		expect_same(&out, &expected, "the node's");
 		assert_int_equal(world_count(world, LB_REASON_ICMP_TRANSLATED), 1);
 
 		/* The pod's own passes its device untouched, and leaves as the frontend's. */
@@ -350,11 +319,11 @@ static void errors_about_requests_are_translated_where_they_leave(void **state)
 		frame_icmp_error(&expected, ends[v6].frontend, ends[v6].client, type, code, 1300, 1,
 				 &request, 200);
 		assert_int_equal(world_run(world, WORLD_TC_EGRESS, &error, &out), WORLD_TC_NEXT);
-		assert_same(&out, &expected, "the pod's, leaving");
+		expect_same(&out, &expected, "the pod's, leaving");
 		frame_icmp_error(&error, ends[v6].backend, ends[v6].client, type, code, 1300, 64,
 				 &translated, 200);
 		assert_int_equal(world_run(world, WORLD_TC_POD, &error, &out), WORLD_TC_NEXT);
-		assert_same(&out, &error, "the pod's, at the pod");
+		expect_same(&out, &error, "the pod's, at the pod");
 		world_close(world);
 	}
 }
@@ -374,7 +343,7 @@ static void errors_about_answers_are_translated_where_they_come_in(void **state)
 		frame_icmp_error(&expected, ends[v6].router, ends[v6].backend, type, code, 1300, 60,
 				 &answer, 200);
 		assert_int_equal(world_run(world, WORLD_TC_UPLINK, &error, &out), WORLD_TC_NEXT);
-		assert_same(&out, &expected, "the router's");
+		expect_same(&out, &expected, "the router's");
 		assert_int_equal(world_count(world, LB_REASON_ICMP_TRANSLATED), 1);
 		world_close(world);
 	}
@@ -414,7 +383,7 @@ static void a_request_that_is_too_long_is_answered_with_the_mtu(void **state)
 				assert_true(frame_ip_verifies(&out));
 			}
 			memcpy(expected.bytes, out.bytes, 12); /* MACs: the neighbour table's */
-			assert_same(&out, &expected, "too big");
+			expect_same(&out, &expected, "too big");
 			world_close(world);
 		}
 	}

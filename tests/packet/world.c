@@ -18,7 +18,9 @@
 
 uint32_t world_flows = 65536;
 uint32_t world_reject_rate = 1000;
+uint16_t world_snat_ports = 20000;
 const uint8_t world_device_mac[6] = {0x02, 0, 0, 0, 0x01, 0x01};
+const uint8_t world_uplink_mac[6] = {0x02, 0, 0, 0, 0x01, 0x02};
 
 #define must(condition) \
 	do { \
@@ -69,6 +71,7 @@ struct world *world_open(void)
 	maps_jiffies(&jiffy_ns, &start);
 	world->skel->rodata->config_jiffy_ns = jiffy_ns;
 	world->skel->rodata->config_reject_rate = world_reject_rate;
+	world->skel->rodata->config_snat_ports = world_snat_ports;
 	world->skel->rodata->config_jiffies_start = start;
 	inet_pton(AF_INET, "10.0.0.1", (void *)&world->skel->rodata->config_node_address4);
 	inet_pton(AF_INET6, "fd00::1", (void *)world->skel->rodata->config_node_address6);
@@ -85,18 +88,25 @@ struct world *world_open(void)
 	}
 	must(!lb_bpf__load(world->skel));
 	world_device_native(world, false);
+	world->skel->data_settings->settings.uplinks[0].ifindex = world->up;
+	world->skel->data_settings->settings.uplinks[0].device = 2;
 	return world;
+}
+
+static void device_set(struct world *world, uint32_t index, int ifindex, const uint8_t mac[6],
+		       bool native)
+{
+	struct lb_device device = {
+		.ifindex = ifindex, .mtu = WORLD_POD_MTU, .flags = native ? LB_DEVICE_F_NATIVE : 0};
+
+	memcpy(device.mac, mac, sizeof(device.mac));
+	must(!bpf_map_update_elem(bpf_map__fd(world->skel->maps.devices), &index, &device, 0));
 }
 
 void world_device_native(struct world *world, bool native)
 {
-	struct lb_device device = {.ifindex = world->pods,
-				   .mtu = WORLD_POD_MTU,
-				   .flags = native ? LB_DEVICE_F_NATIVE : 0};
-	uint32_t index = 1;
-
-	memcpy(device.mac, world_device_mac, sizeof(device.mac));
-	must(!bpf_map_update_elem(bpf_map__fd(world->skel->maps.devices), &index, &device, 0));
+	device_set(world, 1, world->pods, world_device_mac, native);
+	device_set(world, 2, world->up, world_uplink_mac, native);
 }
 
 void world_close(struct world *world)
@@ -275,6 +285,18 @@ void world_web(struct world *world, uint32_t n)
 	world_frontend(world, "10.96.0.1", 80, IPPROTO_UDP, 1);
 	world_frontend(world, "fd96::1", 80, IPPROTO_TCP, 2);
 	world_frontend(world, "fd96::1", 80, IPPROTO_UDP, 2);
+}
+
+void world_web_remote(struct world *world, uint32_t n, uint8_t flags)
+{
+	for (uint32_t i = 0; i < 2 * n; i++) {
+		uint32_t id = i < n ? 1 + i : 101 + i - n;
+		struct lb_backend backend = world_backend_get(world, id);
+
+		backend.flags |= LB_BACKEND_F_REMOTE | flags;
+		backend.next_hop = LB_NEXT_HOP(2, WORLD_ROUTER_MAC);
+		world_backend_set(world, id, &backend);
+	}
 }
 
 int world_run(struct world *world, enum world_program program, const struct frame *in,

@@ -19,9 +19,11 @@
 
 #define WORLD_SEED 42
 #define WORLD_POD_MTU 1500
-#define WORLD_POD_MAC 0x0200000000aaULL /* next hop of every backend */
+#define WORLD_POD_MAC 0x0200000000aaULL	   /* next hop of every backend, but */
+#define WORLD_ROUTER_MAC 0x0200000000bbULL /* of those on other nodes */
 
 extern const uint8_t world_device_mac[6]; /* of device 1, "pods" */
+extern const uint8_t world_uplink_mac[6]; /* of device 2, "uplink" */
 
 struct world {
 	struct lb_bpf *skel;
@@ -32,6 +34,8 @@ struct world {
 extern uint32_t world_flows;
 /* Refusals answered in a second, for world_open() to come. */
 extern uint32_t world_reject_rate;
+/* Ports that flows may get, for world_open() to come. */
+extern uint16_t world_snat_ports;
 #define WORLD_ENTRIES 4096
 
 /* Fresh maps each time; the namespace is made once per process. */
@@ -66,6 +70,10 @@ void world_ring_clear(struct world *world, uint32_t service);
  * 10.1.0.2.. and fd01::2.., all on port 5000. */
 void world_web(struct world *world, uint32_t n);
 
+/* All backends of world_web(n) are on another node, by the uplink.  flags: more
+ * LB_BACKEND_F_*. */
+void world_web_remote(struct world *world, uint32_t n, uint8_t flags);
+
 enum world_program {
 	WORLD_XDP,
 	WORLD_XDP_NATIVE,
@@ -82,7 +90,7 @@ int world_run(struct world *world, enum world_program program, const struct fram
 /* Let the programs forget the flows they have seen in this tick. */
 void world_cache_clear(struct world *world);
 
-/* Device 1 takes what a native XDP program sends (LB_DEVICE_F_NATIVE), or not:
+/* Devices take what a native XDP program sends (LB_DEVICE_F_NATIVE), or not:
  * the latter at first. */
 void world_device_native(struct world *world, bool native);
 

@@ -252,15 +252,17 @@ static int endpoint_order(const void *a, const void *b)
 	return order ? order : x->port - y->port;
 }
 
-static uint64_t next_hop(void *arg, const struct addr *addr, bool *ret_stack)
+static struct plan_hop next_hop(void *arg, const struct addr *addr)
 {
 	struct world *world = arg;
-
 	uint8_t last = addr->bytes[addr->family == 4 ? 3 : 15];
 
 	world->next_hops_asked++;
-	*ret_stack = world->stack[last];
-	return world->hops[last];
+	return (struct plan_hop){
+		.next_hop = world->hops[last],
+		.stack = world->stack[last],
+		.remote = world->remote[last],
+	};
 }
 
 struct applied world_applied(const struct world *world)

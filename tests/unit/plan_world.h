@@ -54,7 +54,8 @@ struct world {
 	/* Options.  An address' next hop is that of its last byte. */
 	uint64_t now, linger, seed;
 	uint64_t hops[256];
-	bool stack[256]; /* the way there asks for the stack */
+	bool stack[256];  /* the way there asks for the stack */
+	bool remote[256]; /* ... or leads out by an uplink */
 	enum plan_bypass bypass;
 
 	struct plan *plan; /* the last one */

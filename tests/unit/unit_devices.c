@@ -27,8 +27,12 @@ static struct options options;
 static struct uplinks uplinks;
 static struct lb_device table[LB_MAX_DEVICES];
 static struct lb_backend backends[BACKENDS];
-static struct maps maps = {
-	.max_backends = BACKENDS, .devices = table, .backends = backends, .writable = true};
+static struct lb_settings settings;
+static struct maps maps = {.max_backends = BACKENDS,
+			   .devices = table,
+			   .backends = backends,
+			   .settings = &settings,
+			   .writable = true};
 static struct devices *devices;
 static struct error error;
 
@@ -83,6 +87,7 @@ static int setup(void **state)
 	options = (struct options){.hook = HOOK_AUTO};
 	memset(table, 0, sizeof(table));
 	memset(backends, 0, sizeof(backends));
+	memset(&settings, 0, sizeof(settings));
 	if (uplinks_find(&options, netlink, &uplinks, &error))
 		return -1;
 	devices_open_again();
@@ -105,13 +110,16 @@ static struct addr address(const char *text)
 	return addr;
 }
 
-static bool stack; /* what the last hop() asks for */
+static bool stack, remote; /* what the last hop() says */
 
 static uint64_t hop(const char *text)
 {
 	struct addr addr = address(text);
+	struct plan_hop hop = devices_next_hop(devices, &addr);
 
-	return devices_next_hop(devices, &addr, &stack);
+	stack = hop.stack;
+	remote = hop.remote;
+	return hop.next_hop;
 }
 
 /* Take in what the test changed and begin another sync. */
@@ -201,16 +209,58 @@ static void pod_devices_are_found_by_route(void **state)
 	assert_int_not_equal(two, 0);
 	assert_int_not_equal(one, two);
 	assert_int_equal(LB_NEXT_HOP_DEVICE(hop("fd00:244::1")), one);
-	assert_int_equal(hop("10.200.0.77"), 0); /* by an uplink */
-	assert_int_equal(hop("192.0.2.1"), 0);	 /* by a gateway */
-	assert_false(stack);
+	assert_false(remote);
 	assert_true(hop("10.200.0.1") == LB_NEXT_HOP_STACK); /* this node */
 	assert_true(stack);
+	assert_false(remote);
 	ip("route add 10.251.0.0/16 dev lo");
 	next_sync();
 	assert_int_equal(hop("10.251.0.1"), 0);
 	ip("route del 10.251.0.0/16");
 	assert_int_equal(devices_left_out(devices), 0);
+}
+
+static void other_nodes_pods_are_found_by_the_uplink(void **state)
+{
+	uint64_t gateway = LB_NEXT_HOP(0, 0x020102030405), host = LB_NEXT_HOP(0, 0x020102030406);
+	uint32_t up;
+
+	(void)state;
+	ip("route add 10.244.2.0/24 via 10.200.0.12");
+	ip("-6 route add fd00:244:2::/64 via fd00:200::12 dev up0");
+	ip("route add 10.244.3.0/24 via inet6 fd00:200::12 dev up0");
+	ip("neigh add 10.200.0.12 lladdr 02:01:02:03:04:05 dev up0 nud permanent");
+	ip("neigh add fd00:200::12 lladdr 02:01:02:03:04:05 dev up0 nud permanent");
+	ip("neigh add 10.200.0.77 lladdr 02:01:02:03:04:06 dev up0 nud permanent");
+	next_sync();
+	up = LB_NEXT_HOP_DEVICE(hop("10.244.2.7"));
+	assert_int_not_equal(up, 0);
+	assert_true(remote);
+	assert_false(stack);
+	assert_int_equal(LB_NEXT_HOP_MAC(hop("10.244.2.7")), gateway);
+	assert_true(hop("fd00:244:2::7") == LB_NEXT_HOP(up, gateway));
+	assert_true(remote);
+	assert_true(hop("10.244.3.7") == LB_NEXT_HOP(up, gateway));
+	assert_true(hop("10.200.0.77") == LB_NEXT_HOP(up, host)); /* on the link itself */
+	assert_true(remote);
+	assert_true(hop("192.0.2.1") == LB_NEXT_HOP(up, 0)); /* by the default route */
+	assert_true(remote);
+	assert_int_equal(devices_store(devices, &error), 0);
+	assert_int_equal(settings.uplinks[0].ifindex, index_of("up0"));
+	assert_int_equal(settings.uplinks[0].device, up);
+	assert_int_equal(table[up].ifindex, index_of("up0"));
+	/* No backend names it, and answers leave by it all the same. */
+	assert_int_equal(devices_release(devices, &error), 0);
+	assert_int_equal(table[up].ifindex, index_of("up0"));
+	/* An own pod without a device isn't another node's. */
+	assert_int_equal(prefix_parse("10.244.2.0/24", &options.pod_cidrs[0]), 0);
+	options.npod_cidrs = 1;
+	devices_open_again();
+	assert_int_equal(hop("10.244.2.7"), 0);
+	assert_false(remote);
+	ip("route del 10.244.2.0/24");
+	ip("route del 10.244.3.0/24");
+	ip("-6 route del fd00:244:2::/64");
 }
 
 static void gateway_on_a_pod_device_is_no_pod(void **state)
@@ -256,7 +306,8 @@ static void next_hop_follows_the_route(void **state)
 	assert_int_equal(LB_NEXT_HOP_DEVICE(hop("10.244.1.1")), two);
 	ip("route del 10.244.1.1/32");
 	next_sync();
-	assert_int_equal(hop("10.244.1.1"), 0);
+	assert_int_not_equal(LB_NEXT_HOP_DEVICE(hop("10.244.1.1")), one);
+	assert_true(remote);
 	ip("route add 10.244.1.1/32 dev pod1");
 	next_sync();
 	assert_int_equal(LB_NEXT_HOP_DEVICE(hop("10.244.1.1")), one);
@@ -288,7 +339,7 @@ static void restart_keeps_indexes(void **state)
 	table[77] = (struct lb_device){.ifindex = (uint32_t)index_of("pod2"), .mtu = 1500};
 	devices_open_again();
 	assert_int_equal(LB_NEXT_HOP_DEVICE(hop("10.244.1.2")), 77);
-	assert_int_equal(LB_NEXT_HOP_DEVICE(hop("10.244.1.1")), 78);
+	assert_int_equal(LB_NEXT_HOP_DEVICE(hop("10.244.1.1")), 79); /* up0 has 78 */
 }
 
 static void entry_lives_as_long_as_a_backend_names_it(void **state)
@@ -400,6 +451,7 @@ int main(void)
 		TEST(device_that_does_not_exist_is_named),
 		TEST(uplinks_outlive_the_loss_of_their_default_route),
 		TEST(pod_devices_are_found_by_route),
+		TEST(other_nodes_pods_are_found_by_the_uplink),
 		TEST(gateway_on_a_pod_device_is_no_pod),
 		TEST(pattern_restricts_pod_devices),
 		TEST(next_hop_has_the_neighbours_mac),

@@ -15,11 +15,10 @@ struct large {
 	size_t nfrontends;
 };
 
-static uint64_t next_hop(void *arg, const struct addr *addr, bool *ret_stack)
+static struct plan_hop next_hop(void *arg, const struct addr *addr)
 {
 	(void)arg;
-	*ret_stack = false;
-	return LB_NEXT_HOP(1, addr->bytes[3]);
+	return (struct plan_hop){.next_hop = LB_NEXT_HOP(1, addr->bytes[3])};
 }
 
 static double now_ms(void)

@@ -203,13 +203,55 @@ static void endpoint_without_next_hop_leaves_the_ring_and_is_told(void **state)
 	assert_int_equal(slots(world, "10.0.0.2"), 0);
 	assert_int_equal(world->maps.backends[2].state, LB_BACKEND_ACTIVE);
 	assert_int_equal(world->maps.backends[2].next_hop, 0);
-	assert_int_equal(world_refused(world, "1 of 3 usable endpoints left out: no pod device "
+	assert_int_equal(world_refused(world, "1 of 3 usable endpoints left out: no device "
 					      "leads to 10.0.0.2:8080"),
 			 1);
 	world->hops[2] = LB_NEXT_HOP(9, 0); /* a device is enough: the MAC comes later */
 	world_sync(world);
 	assert_in_range(slots(world, "10.0.0.2"), 340, 341);
 	assert_int_equal(world->plan->nrefusals, 0);
+}
+
+static void endpoint_on_another_node_is_in_the_ring_and_marked(void **state)
+{
+	struct world *world = *state;
+
+	web(world);
+	world->remote[2] = true;
+	world_sync(world);
+	assert_in_range(slots(world, "10.0.0.2"), 340, 341);
+	assert_int_equal(world->maps.backends[2].flags, LB_BACKEND_F_CLUSTER | LB_BACKEND_F_REMOTE);
+	assert_int_equal(world->maps.backends[1].flags & LB_BACKEND_F_REMOTE, 0);
+	/* Policies for it are its node's to hold. */
+	world->services[0].model.policed = true;
+	world_sync(world);
+	assert_int_equal(world->maps.backends[2].flags & LB_BACKEND_F_STACK, 0);
+	assert_int_not_equal(world->maps.backends[1].flags & LB_BACKEND_F_STACK, 0);
+	world->bypass = PLAN_BYPASS_OFF;
+	world_sync(world);
+	assert_int_not_equal(world->maps.backends[2].flags & LB_BACKEND_F_STACK, 0);
+}
+
+static void own_endpoint_is_not_looked_for_elsewhere(void **state)
+{
+	struct world *world = *state;
+	struct world_service *service = web(world);
+
+	service->endpoints[1].local = true;
+	world->remote[2] = true; /* no device yet: the default route */
+	world_sync(world);
+	assert_int_equal(slots(world, "10.0.0.2"), 0);
+	assert_int_equal(world->maps.backends[2].next_hop, 0);
+	world->remote[2] = false;
+	world_sync(world);
+	assert_in_range(slots(world, "10.0.0.2"), 340, 341);
+	/* Its device goes before its endpoint does, and after. */
+	world_clear(world);
+	world_sync(world);
+	assert_int_not_equal(world->maps.backends[2].next_hop, 0);
+	world->remote[2] = true;
+	world_sync(world);
+	assert_int_equal(world->maps.backends[2].next_hop, 0);
 }
 
 static void ready_endpoint_without_next_hop_keeps_terminating_ones_out(void **state)
@@ -413,6 +455,8 @@ int main(void)
 		TEST(next_hop_change_is_stored_and_no_ring_is_built),
 		TEST(backends_are_flagged_for_the_stack),
 		TEST(endpoint_without_next_hop_leaves_the_ring_and_is_told),
+		TEST(endpoint_on_another_node_is_in_the_ring_and_marked),
+		TEST(own_endpoint_is_not_looked_for_elsewhere),
 		TEST(ready_endpoint_without_next_hop_keeps_terminating_ones_out),
 		TEST(gone_backend_follows_its_next_hop),
 		TEST(ring_is_built_anew_for_a_weight_a_member_or_a_seed),

@@ -245,7 +245,7 @@ static void service_without_ring_says_why(void **state)
 	assert_string_equal(service_field(1, "reason"), "it has no endpoints");
 	rings[LB_RING_INDEX(3, LB_SCOPE_CLUSTER)] = 0;
 	assert_string_equal(service_field(0, "state"), "no_endpoint");
-	assert_string_equal(service_field(0, "reason"), "no pod device leads to a ready endpoint");
+	assert_string_equal(service_field(0, "reason"), "no device leads to a ready endpoint");
 	dns_endpoints[0].ready = dns_endpoints[0].serving = false;
 	assert_string_equal(service_field(0, "reason"), "no endpoint is ready");
 }

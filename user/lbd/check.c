@@ -9,12 +9,11 @@
 
 /* Every address is reached by a pod device: whether that holds is known on the
  * node alone. */
-static uint64_t some_next_hop(void *arg, const struct addr *addr, bool *ret_stack)
+static struct plan_hop some_next_hop(void *arg, const struct addr *addr)
 {
 	(void)arg;
 	(void)addr;
-	*ret_stack = false;
-	return LB_NEXT_HOP(1, 0);
+	return (struct plan_hop){.next_hop = LB_NEXT_HOP(1, 0)};
 }
 
 /* Plan for empty maps of the sizes that the options give: finds claims of one

@@ -9,9 +9,11 @@
 /* An address that was asked for. */
 struct answer {
 	struct addr addr;
-	uint16_t device; /* index, 0 = no pod device leads there */
-	bool local;	 /* this node's own */
-	bool stack;	 /* flows there have to go through the stack */
+	struct addr neighbour; /* the address, or the gateway to it */
+	uint16_t device;       /* index, 0 = no device leads there */
+	bool local;	       /* this node's own */
+	bool stack;	       /* flows there have to go through the stack */
+	bool remote;	       /* by an uplink */
 };
 
 struct devices {
@@ -20,9 +22,10 @@ struct devices {
 	const struct uplinks *uplinks;
 	struct maps *maps;
 
-	struct lb_device table[LB_MAX_DEVICES]; /* as maps->devices is to be */
-	uint32_t top;				/* no index above it is in use */
-	uint32_t last;				/* index given out last */
+	struct lb_device table[LB_MAX_DEVICES];	   /* as maps->devices is to be */
+	uint32_t top;				   /* no index above it is in use */
+	uint32_t last;				   /* index given out last */
+	uint16_t uplink_indexes[OPTIONS_LIST_MAX]; /* as uplinks->list; 0 = the table is full */
 
 	void *answers; /* tsearch(3) tree of struct answer */
 	size_t nanswers;
@@ -137,6 +140,17 @@ static void table_refresh(struct devices *devices)
 	}
 }
 
+/* Answers of other nodes' backends leave by them. */
+static void uplinks_index(struct devices *devices)
+{
+	for (size_t i = 0; i < devices->uplinks->n; i++) {
+		const struct netlink_link *link =
+			netlink_link_by_index(devices->netlink, devices->uplinks->list[i].ifindex);
+
+		devices->uplink_indexes[i] = link ? table_index(devices, link) : 0;
+	}
+}
+
 static int entry_store(struct devices *devices, uint32_t index, struct error *error)
 {
 	const struct lb_device *from = &devices->table[index];
@@ -158,6 +172,28 @@ static int entry_store(struct devices *devices, uint32_t index, struct error *er
 	return 0;
 }
 
+/* Tell the programs which index each uplink has. */
+static int uplinks_store(struct devices *devices, struct error *error)
+{
+	struct lb_uplink wanted[LB_MAX_UPLINKS] = {0};
+	struct lb_settings *settings = devices->maps->settings;
+	int err;
+
+	for (size_t i = 0; i < devices->uplinks->n && i < LB_MAX_UPLINKS; i++)
+		wanted[i] = (struct lb_uplink){
+			.ifindex = (uint32_t)devices->uplinks->list[i].ifindex,
+			.device = devices->uplink_indexes[i],
+		};
+	if (memcmp(settings->uplinks, wanted, sizeof(wanted)) == 0)
+		return 0;
+	err = maps_make_writable(devices->maps, error);
+	/* Pairs of words may tear under a reader: no device has the index of
+	 * another that is about to leave the table. */
+	if (!err)
+		memcpy(settings->uplinks, wanted, sizeof(wanted));
+	return err;
+}
+
 int devices_store(struct devices *devices, struct error *error)
 {
 	if (devices->err)
@@ -169,7 +205,7 @@ int devices_store(struct devices *devices, struct error *error)
 		if (err)
 			return err;
 	}
-	return 0;
+	return uplinks_store(devices, error);
 }
 
 int devices_release(struct devices *devices, struct error *error)
@@ -182,6 +218,8 @@ int devices_release(struct devices *devices, struct error *error)
 		if (maps->backends[id].state != LB_BACKEND_FREE)
 			named[LB_NEXT_HOP_DEVICE(maps->backends[id].next_hop) % LB_MAX_DEVICES] =
 				true;
+	for (size_t i = 0; i < devices->uplinks->n; i++)
+		named[devices->uplink_indexes[i]] = true;
 	for (uint32_t i = 1; i <= devices->top; i++) {
 		if (named[i] || !devices->table[i].ifindex)
 			continue;
@@ -218,6 +256,14 @@ static bool mtu_differs(const struct devices *devices, const struct lb_device *d
 	return false;
 }
 
+static bool is_own_pods(const struct options *options, const struct addr *addr)
+{
+	for (size_t i = 0; i < options->npod_cidrs; i++)
+		if (prefix_contains(&options->pod_cidrs[i], addr))
+			return true;
+	return false;
+}
+
 /* Ask the kernel: 0 and what it says, or -errno. */
 static int route_ask(struct devices *devices, const struct addr *addr, struct answer *ret)
 {
@@ -225,14 +271,18 @@ static int route_ask(struct devices *devices, const struct addr *addr, struct an
 	struct netlink_route route;
 	int err = netlink_route(devices->netlink, addr, &route);
 
-	ret->device = 0;
-	ret->local = ret->stack = false;
+	*ret = (struct answer){.addr = *addr};
 	if (err)
 		return err == -ENETUNREACH ? 0 : err;
 	ret->local = ret->stack = route.local;
 	link = netlink_link_by_index(devices->netlink, route.ifindex);
-	if (route.gateway || route.local || !link_is_pod_device(devices, link))
+	if (!link || route.local)
 		return 0;
+	ret->remote = uplinks_contain(devices->uplinks, link->ifindex);
+	if (ret->remote ? is_own_pods(devices->options, addr)
+			: route.gateway || !link_is_pod_device(devices, link))
+		return 0;
+	ret->neighbour = route.neighbour;
 	ret->device = table_index(devices, link);
 	devices->left_out += ret->device == 0;
 	ret->stack = ret->device && mtu_differs(devices, &devices->table[ret->device]);
@@ -246,7 +296,6 @@ static int answer_add(struct devices *devices, const struct addr *addr, const st
 
 	if (!answer)
 		return err;
-	answer->addr = *addr;
 	err = route_ask(devices, addr, answer);
 	if (!err && !tsearch(answer, &devices->answers, answer_compare))
 		err = -ENOMEM;
@@ -274,20 +323,27 @@ static const struct answer *answer_get(struct devices *devices, const struct add
 	return answer;
 }
 
-uint64_t devices_next_hop(void *arg, const struct addr *addr, bool *ret_stack)
+struct plan_hop devices_next_hop(void *arg, const struct addr *addr)
 {
 	struct devices *devices = arg;
 	const struct answer *answer = answer_get(devices, addr);
+	struct plan_hop hop = {0};
 	int ifindex;
 
 	devices->nasked++;
-	*ret_stack = answer && answer->stack;
-	if (answer && answer->local)
-		return LB_NEXT_HOP_STACK;
-	if (!answer || !answer->device)
-		return 0;
-	ifindex = (int)devices->table[answer->device].ifindex;
-	return LB_NEXT_HOP(answer->device, netlink_neighbour(devices->netlink, ifindex, addr));
+	if (!answer)
+		return hop;
+	hop.stack = answer->stack;
+	hop.remote = answer->remote && answer->device;
+	if (answer->local) {
+		hop.next_hop = LB_NEXT_HOP_STACK;
+	} else if (answer->device) {
+		ifindex = (int)devices->table[answer->device].ifindex;
+		hop.next_hop =
+			LB_NEXT_HOP(answer->device, netlink_neighbour(devices->netlink, ifindex,
+								      &answer->neighbour));
+	}
+	return hop;
 }
 
 /* Do the answers still hold? */
@@ -314,6 +370,7 @@ int devices_begin(struct devices *devices, struct error *error)
 		for (size_t i = 0; i < devices->uplinks->n; i++)
 			devices->answers_uplinks[i] = devices->uplinks->list[i].ifindex;
 		table_refresh(devices);
+		uplinks_index(devices);
 		err = cidr_devices_find(devices, error);
 	}
 	devices->nasked = devices->left_out = 0;

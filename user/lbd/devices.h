@@ -4,8 +4,9 @@
  *
  * A pod's device is found by route: an address that the kernel sends by a
  * device that is no uplink, without a gateway, to another than this node, is a
- * pod's.  Each such device has an index in maps->devices, which next hops
- * name.  Devices that lead into --pod-cidr are pod devices without an index:
+ * pod's.  What it sends by an uplink is on another node, unless it belongs to
+ * --pod-cidr.  Each such device, and each uplink, has an index in maps->devices,
+ * which next hops name.  Devices that lead into --pod-cidr are pod devices without an index:
  * their pods may be clients alone.
  *
  * A sync goes: devices_begin(), plan_make() with devices_next_hop() (which
@@ -19,6 +20,7 @@
 #include "maps.h"
 #include "netlink.h"
 #include "options.h"
+#include "plan.h"
 #include "uplinks.h"
 
 struct devices;
@@ -33,9 +35,9 @@ void devices_close(struct devices *devices);
 int devices_begin(struct devices *devices, struct error *error);
 
 /* plan_options.next_hop; arg is the struct devices.  Answers are remembered
- * until the routes change; neighbours are looked up each time.  *ret_stack: an
+ * until the routes change; neighbours are looked up each time.  By the stack: an
  * address of this node's own, or a device whose MTU isn't the uplinks'. */
-uint64_t devices_next_hop(void *arg, const struct addr *addr, bool *ret_stack);
+struct plan_hop devices_next_hop(void *arg, const struct addr *addr);
 
 /* Write what changed in the table.  Returns -errno, too, where a look-up since
  * devices_begin() failed: then no answer of this sync is to be trusted. */

@@ -29,8 +29,9 @@ struct netlink_link {
 
 struct netlink_route {
 	int ifindex;
-	bool gateway; /* the next hop is another machine, not the address itself */
-	bool local;   /* the address is this node's own */
+	bool gateway;	       /* the next hop is another machine, not the address itself */
+	bool local;	       /* the address is this node's own */
+	struct addr neighbour; /* the gateway, or the address itself */
 };
 
 struct netlink;

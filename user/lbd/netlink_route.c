@@ -14,9 +14,18 @@ struct route {
 	uint32_t table;
 	struct prefix to;
 	bool gateway;
+	struct addr via;		/* the gateway */
 	int ifindex;			/* 0 = several, see below, or none */
 	const struct nlattr *multipath; /* struct rtnexthop, one after another */
 };
+
+static void gateway_parse(const void *bytes, size_t length, struct addr *ret)
+{
+	if (length != 4 && length != 16)
+		return;
+	ret->family = length == 4 ? 4 : 6;
+	memcpy(ret->bytes, bytes, length);
+}
 
 static int route_parse(const struct nlmsghdr *nlh, struct route *ret)
 {
@@ -50,8 +59,14 @@ static int route_parse(const struct nlmsghdr *nlh, struct route *ret)
 				route.ifindex = (int)mnl_attr_get_u32(attr);
 			break;
 		case RTA_GATEWAY:
+			route.gateway = true;
+			gateway_parse(mnl_attr_get_payload(attr), length, &route.via);
+			break;
 		case RTA_VIA: /* an IPv4 route by an IPv6 neighbour */
 			route.gateway = true;
+			if (length > sizeof(struct rtvia))
+				gateway_parse(mnl_attr_get_payload(attr) + sizeof(struct rtvia),
+					      length - sizeof(struct rtvia), &route.via);
 			break;
 		case RTA_MULTIPATH:
 			route.multipath = attr;
@@ -93,6 +108,7 @@ int route_get(struct mnl_socket *socket, const struct addr *addr, struct netlink
 		.ifindex = route.ifindex,
 		.gateway = route.gateway,
 		.local = route.type == RTN_LOCAL,
+		.neighbour = route.gateway ? route.via : *addr,
 	};
 	return 0;
 }

@@ -222,40 +222,13 @@ int sync_run(struct sync *sync, struct error *error)
 	return err;
 }
 
-/* Is an endpoint of this node kept out of the rings by the lack of a device?
- * Those of other nodes are theirs to serve. */
-static bool local_endpoint_left_out(const struct sync *sync, const struct model_service *service)
-{
-	bool any_ready = model_any_ready(service, false);
-
-	for (size_t i = 0; i < service->nendpoints; i++) {
-		const struct model_endpoint *e = &service->endpoints[i];
-		bool stack;
-
-		if (e->local && model_endpoint_usable(e, any_ready) &&
-		    !LB_NEXT_HOP_DEVICE(devices_next_hop(sync->devices, &e->addr, &stack)))
-			return true;
-	}
-	return false;
-}
-
 int sync_check_complete(const struct sync *sync, struct error *error)
 {
-	const struct plan *plan = sync->plan;
-	size_t first = view_refusals(&sync->view), n = 0;
+	size_t n = view_refusals(&sync->view);
 
-	for (size_t i = 0; i < view_refusals(&sync->view); i++) {
-		size_t p = i - sync->snapshot->nrefusals;
-
-		if (i >= sync->snapshot->nrefusals && plan->refusals[p].partial &&
-		    !local_endpoint_left_out(sync, plan->refusals[p].service))
-			continue;
-		if (!n++)
-			first = i;
-	}
 	if (!n)
 		return 0;
-	view_refusal_line(&sync->view, first, error);
+	view_refusal_line(&sync->view, 0, error);
 	return n == 1 ? -EBADMSG : error_prefix(error, -EBADMSG, "%zu refused, the first", n);
 }
 

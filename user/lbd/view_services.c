@@ -84,7 +84,7 @@ static void state_set(json_t *row, const struct view *view, const struct model_s
 		if (!refusal)
 			reason = service->nendpoints == 0 ? "it has no endpoints"
 				 : usable == 0		  ? "no endpoint is ready"
-					       : "no pod device leads to a ready endpoint";
+							  : "no device leads to a ready endpoint";
 	}
 	view_set_text(row, "state", state);
 	view_set_text(row, "reason", reason);

@@ -52,14 +52,20 @@ enum plan_bypass {
 	PLAN_BYPASS_OFF, /* none */
 };
 
+/* How packets reach an address. */
+struct plan_hop {
+	/* LB_NEXT_HOP, LB_NEXT_HOP_STACK, or 0 where no device leads there: such
+	 * an endpoint is left out of the rings. */
+	uint64_t next_hop;
+	bool stack;  /* flows there have to go through the stack */
+	bool remote; /* an uplink leads there: it is on another node */
+};
+
 struct plan_options {
 	uint64_t now_ticks;    /* see LB_TICK_SHIFT */
 	uint64_t linger_ticks; /* how long a backend in no slice keeps its TCP flows */
 	uint64_t hash_seed;    /* for maglev_identity() */
-	/* The next hop of an address: LB_NEXT_HOP, LB_NEXT_HOP_STACK, or 0
-	 * where no pod device leads there: such an endpoint is left out of the
-	 * rings.  *ret_stack: flows there have to go through the stack. */
-	uint64_t (*next_hop)(void *arg, const struct addr *addr, bool *ret_stack);
+	struct plan_hop (*next_hop)(void *arg, const struct addr *addr);
 	void *arg;
 	enum plan_bypass bypass;
 };

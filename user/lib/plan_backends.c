@@ -104,26 +104,41 @@ static uint32_t backend_id_find_free(struct planner *p)
 
 uint64_t planner_next_hop(const struct planner *p, const struct lb_backend *backend)
 {
+	struct plan_hop hop;
 	struct addr addr;
-	bool stack;
 
 	addr_from_words(backend->family, backend->addr, &addr);
-	return p->options->next_hop(p->options->arg, &addr, &stack);
+	hop = p->options->next_hop(p->options->arg, &addr);
+	/* The pod is gone, and its address follows the default route. */
+	if (hop.remote && !(backend->flags & LB_BACKEND_F_REMOTE))
+		return 0;
+	return hop.next_hop;
 }
 
-/* LB_BACKEND_F_*; stack: the way there asks for it. */
+/* How packets reach an endpoint.  One of this node is behind a pod's device, or
+ * nowhere. */
+static struct plan_hop endpoint_hop(const struct planner *p, const struct model_endpoint *endpoint)
+{
+	struct plan_hop hop = p->options->next_hop(p->options->arg, &endpoint->addr);
+
+	return hop.remote && endpoint->local ? (struct plan_hop){0} : hop;
+}
+
+/* LB_BACKEND_F_* */
 static __u8 backend_flags(const struct planner *p, const struct model_service *service,
 			  const struct model_endpoint *endpoint, const bool any_ready[LB_SCOPE_MAX],
-			  bool stack)
+			  const struct plan_hop *hop)
 {
-	__u8 flags = 0;
+	__u8 flags = hop->remote ? LB_BACKEND_F_REMOTE : 0;
+	bool stack = hop->stack;
 
 	switch (p->options->bypass) {
 	case PLAN_BYPASS_OFF:
 		stack = true;
 		break;
 	case PLAN_BYPASS_AUTO:
-		stack |= service->policed;
+		/* Its own node looks after policies for it. */
+		stack |= service->policed && !hop->remote;
 		break;
 	case PLAN_BYPASS_ON:
 		break;
@@ -188,7 +203,7 @@ int planner_place_endpoints(struct planner *p, uint32_t id)
 		const struct model_endpoint *endpoint = &service->model->endpoints[i];
 		struct planned_endpoint *placed = &p->endpoints[i];
 		struct lb_backend value;
-		bool stack;
+		struct plan_hop hop;
 
 		backend_from_endpoint(&value, id, endpoint);
 		while (at < service->nbackends && backend_compare(&backends[ids[at]], &value) < 0)
@@ -203,8 +218,9 @@ int planner_place_endpoints(struct planner *p, uint32_t id)
 		if (!placed->backend)
 			continue;
 		value.generation = backends[placed->backend].generation;
-		value.next_hop = p->options->next_hop(p->options->arg, &endpoint->addr, &stack);
-		value.flags = backend_flags(p, service->model, endpoint, any_ready, stack);
+		hop = endpoint_hop(p, endpoint);
+		value.next_hop = hop.next_hop;
+		value.flags = backend_flags(p, service->model, endpoint, any_ready, &hop);
 		placed->reachable = LB_NEXT_HOP_DEVICE(value.next_hop);
 		service->nleft++;
 		err = backend_set(p, placed->backend, &value);

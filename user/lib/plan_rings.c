@@ -149,10 +149,10 @@ static int ring_collect(struct planner *p, uint32_t id, enum lb_scope scope, siz
 	*ret_n = n;
 	if (!lost || local) /* the other ring tells */
 		return 0;
-	return planner_leave_out(
-		p, model, "%zu of %zu usable endpoints left out: no pod device leads to %s%s",
-		nlost, nusable, addr_port_format(&lost->addr, lost->port, text),
-		nlost > 1 ? " and others" : "");
+	return planner_leave_out(p, model,
+				 "%zu of %zu usable endpoints left out: no device leads to %s%s",
+				 nlost, nusable, addr_port_format(&lost->addr, lost->port, text),
+				 nlost > 1 ? " and others" : "");
 }
 
 /* Of all that a ring depends on; a sum, since the order of the members is no

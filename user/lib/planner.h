@@ -88,7 +88,8 @@ int planner_refuse(struct planner *p, const struct model_service *service, const
 int planner_leave_out(struct planner *p, const struct model_service *service, const char *format,
 		      ...) __attribute__((format(printf, 3, 4)));
 
-/* plan_options.next_hop of a backend. */
+/* The next hop of a backend that is there: as plan_options.next_hop says, but none by
+ * an uplink where it was on this node. */
 uint64_t planner_next_hop(const struct planner *p, const struct lb_backend *backend);
 
 /* hash_mix() over a string. */
