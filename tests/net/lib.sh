@@ -148,6 +148,10 @@ pod_address() { # POD 4|6
 	fi
 }
 
+pod_node() { # POD
+	lab pods | awk -v pod="$1" '$1 == pod { print $5 }'
+}
+
 backends_json() {
 	lab lbctl -o json backends list
 }
@@ -190,7 +194,7 @@ expose() { # NAME 4|6 ADDRESS "PORT..." POD...
 		done
 		echo "endpoints:"
 		for pod; do
-			echo "- {addresses: [\"$(pod_address "$pod" "$family")\"], nodeName: node1, conditions: {ready: true}}"
+			echo "- {addresses: [\"$(pod_address "$pod" "$family")\"], nodeName: $(pod_node "$pod"), conditions: {ready: true}}"
 		done
 	} >"$work/$name.yaml"
 	lab apply -f "$work/$name.yaml"
