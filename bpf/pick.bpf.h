@@ -27,6 +27,8 @@ static __always_inline enum lb_reason pick_nobody(const struct lb_service *servi
 						  const struct lb_frontend *frontend,
 						  enum lb_scope scope)
 {
+	if (service->flags & LB_SERVICE_F_UNHEALTHY << scope)
+		return LB_REASON_ALL_UNHEALTHY;
 	if (scope == LB_SCOPE_CLUSTER || !(service->flags & LB_SERVICE_F_ENDPOINTS))
 		return LB_REASON_NO_ENDPOINT;
 	return frontend->flags & LB_FRONTEND_F_EXTERNAL ? LB_REASON_NO_LOCAL_EXTERNAL

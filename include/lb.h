@@ -19,7 +19,7 @@
 #include <linux/types.h>
 #endif
 
-#define LB_ABI 3
+#define LB_ABI 4
 
 /* The clock of flows and backends: a tick is 2^27 ns = 134 ms of
  * CLOCK_MONOTONIC. */
@@ -78,6 +78,10 @@ enum lb_service_flag {
 	LB_SERVICE_F_USED = 1U << 0,	    /* the id is taken */
 	LB_SERVICE_F_ROUND_ROBIN = 1U << 1, /* slots of its rings in turn, by its cursor */
 	LB_SERVICE_F_ENDPOINTS = 1U << 2,   /* some node has a usable endpoint */
+	/* By scope, shifted: there are usable endpoints, but every one is down by
+	 * its health check or drained. */
+	LB_SERVICE_F_UNHEALTHY = 1U << 3,
+	LB_SERVICE_F_UNHEALTHY_LOCAL = LB_SERVICE_F_UNHEALTHY << 1,
 };
 
 /* A service has one ring per scope. */
@@ -191,6 +195,13 @@ enum lb_backend_flag {
 	/* It is on another node: an uplink leads there.  It sees a client from
 	 * outside as this node's address, or it would answer past us. */
 	LB_BACKEND_F_REMOTE = 1U << 3,
+	/* Health says down, or the API that it doesn't serve: TCP flows stay,
+	 * UDP flows and SYNs that nobody answered pick anew. */
+	LB_BACKEND_F_DOWN = 1U << 4,
+	/* An operator wants no new flows here: this port, or all of the address.
+	 * Kept as long as the pod is in some slice. */
+	LB_BACKEND_F_DRAIN = 1U << 5,
+	LB_BACKEND_F_DRAIN_ADDR = 1U << 6,
 };
 
 /*
@@ -210,8 +221,10 @@ struct lb_backend {
 	__u16 weight;	  /* 0-1000, for people: the ring decides */
 	__u64 next_hop;	  /* LB_NEXT_HOP() */
 	__u64 gone_ticks; /* when state became GONE; 0 = it isn't */
+	__u32 uid;	  /* of the pod, hashed; 0 = unknown */
+	__u32 pad[3];	  /* to a cache line */
 };
-_Static_assert(sizeof(struct lb_backend) == 48, "ABI");
+_Static_assert(sizeof(struct lb_backend) == 64, "ABI");
 
 enum lb_device_flag {
 	/* A native XDP program may redirect to it: into a veth whose other end
@@ -404,6 +417,8 @@ _Static_assert(sizeof(struct lb_settings) == 80, "ABI");
 	X(BAD_HEADER, "bad_header", PASS, "lengths that lie: left to the kernel") \
 	/* refusals */ \
 	X(NO_ENDPOINT, "no_endpoint", REJECT, "the service has no usable backend") \
+	X(ALL_UNHEALTHY, "all_unhealthy", REJECT, \
+	  "all backends are down by their health check or drained") \
 	X(TOO_BIG, "too_big", REJECT, "longer than the next link takes: answered with its MTU") \
 	X(BACKEND_GONE, "backend_gone", REJECT, "mid-flow TCP, and its backend is gone") \
 	X(NO_LOCAL_INTERNAL, "no_local_internal", DROP, \

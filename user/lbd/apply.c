@@ -91,7 +91,9 @@ static void backend_store_live(struct maps *maps, const struct plan_backend *cha
 	__atomic_store_n(&backend->gone_ticks, value->gone_ticks, __ATOMIC_RELEASE);
 	__atomic_store_n(&backend->next_hop, value->next_hop, __ATOMIC_RELEASE);
 	__atomic_store_n(&backend->weight, value->weight, __ATOMIC_RELEASE);
+	/* Before the UID: what was asked for the pod before isn't this one's. */
 	__atomic_store_n(&backend->flags, value->flags, __ATOMIC_RELEASE);
+	__atomic_store_n(&backend->uid, value->uid, __ATOMIC_RELEASE);
 }
 
 static void backends_store(struct maps *maps, const struct plan *plan, enum lb_backend_state state)

@@ -101,6 +101,7 @@ static void planner_release(struct planner *p)
 	free(p->endpoints);
 	free(p->members);
 	free(p->leftovers);
+	free(p->drains);
 	free(p->gaps);
 	plan_free(p->plan);
 }
@@ -133,6 +134,8 @@ int plan_make(const struct snapshot *wanted, const struct applied *applied,
 	err = planner_index_keeps(&p);
 	if (!err)
 		err = planner_group_backends(&p);
+	if (!err)
+		err = planner_find_drains(&p);
 	if (!err)
 		err = planner_match_services(&p);
 	if (!err)

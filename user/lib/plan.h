@@ -68,6 +68,10 @@ struct plan_options {
 	struct plan_hop (*next_hop)(void *arg, const struct addr *addr);
 	void *arg;
 	enum plan_bypass bypass;
+	/* Does an endpoint fail its health check?  NULL = nobody checks. */
+	bool (*is_down)(void *arg, const struct model_service *service,
+			const struct model_endpoint *endpoint);
+	void *is_down_arg;
 };
 
 struct plan_service {
@@ -76,8 +80,8 @@ struct plan_service {
 	struct lb_service_name name;
 };
 
-/* A new backend, or new values of state, generation, weight, flags, next_hop and
- * gone_ticks of one that is there (fresh = false). */
+/* A new backend, or new values of state, generation, weight, flags, next_hop,
+ * gone_ticks and uid of one that is there (fresh = false). */
 struct plan_backend {
 	uint32_t id;
 	bool fresh;
@@ -133,6 +137,9 @@ int plan_frontend_compare(const struct plan_frontend *a, const struct plan_front
 
 /* Nothing to write? (refusals and due_ticks aside) */
 bool plan_is_empty(const struct plan *plan);
+
+/* lb_backend.uid of a pod's UID; "" = 0. */
+uint32_t plan_uid(const char *uid);
 
 /* The service's id in the maps, 0 = none.  For those who show applied state. */
 uint32_t applied_service_id(const struct applied *applied, const struct model_service *service);

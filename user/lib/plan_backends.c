@@ -124,6 +124,9 @@ static struct plan_hop endpoint_hop(const struct planner *p, const struct model_
 	return hop.remote && endpoint->local ? (struct plan_hop){0} : hop;
 }
 
+/* What keeps a usable endpoint from new flows. */
+#define BACKEND_UNFIT (LB_BACKEND_F_DOWN | PLANNER_DRAINS)
+
 /* LB_BACKEND_F_* */
 static __u8 backend_flags(const struct planner *p, const struct model_service *service,
 			  const struct model_endpoint *endpoint, const bool any_ready[LB_SCOPE_MAX],
@@ -145,6 +148,13 @@ static __u8 backend_flags(const struct planner *p, const struct model_service *s
 	}
 	if (stack)
 		flags |= LB_BACKEND_F_STACK;
+	flags |= planner_drained(p, endpoint);
+	if (!endpoint->serving && !endpoint->ready)
+		flags |= LB_BACKEND_F_DOWN;
+	if (p->options->is_down && p->options->is_down(p->options->is_down_arg, service, endpoint))
+		flags |= LB_BACKEND_F_DOWN;
+	if (flags & BACKEND_UNFIT)
+		return flags;
 	if (endpoint->weight && model_endpoint_usable(endpoint, any_ready[LB_SCOPE_CLUSTER]))
 		flags |= LB_BACKEND_F_CLUSTER;
 	if (endpoint->weight && endpoint->local &&
@@ -182,6 +192,7 @@ static void backend_from_endpoint(struct lb_backend *value, uint32_t service,
 	value->service = service;
 	value->state = LB_BACKEND_ACTIVE;
 	value->weight = endpoint->weight;
+	value->uid = plan_uid(endpoint->uid);
 }
 
 int planner_place_endpoints(struct planner *p, uint32_t id)
@@ -222,6 +233,7 @@ int planner_place_endpoints(struct planner *p, uint32_t id)
 		value.next_hop = hop.next_hop;
 		value.flags = backend_flags(p, service->model, endpoint, any_ready, &hop);
 		placed->reachable = LB_NEXT_HOP_DEVICE(value.next_hop);
+		placed->fit = !(value.flags & BACKEND_UNFIT);
 		service->nleft++;
 		err = backend_set(p, placed->backend, &value);
 	}
@@ -250,6 +262,7 @@ static void backend_leave(struct planner *p, const struct planned_service *servi
 	if (value->state == LB_BACKEND_ACTIVE || !value->gone_ticks) {
 		value->state = LB_BACKEND_GONE;
 		value->gone_ticks = options->now_ticks ? options->now_ticks : 1;
+		value->flags &= ~PLANNER_DRAINS;
 	}
 	if (service->ring_stale) /* may name it */
 		return;

@@ -116,7 +116,7 @@ static int ring_collect(struct planner *p, uint32_t id, enum lb_scope scope, siz
 {
 	const struct model_service *model = p->services[id].model;
 	const struct model_endpoint *lost = NULL;
-	size_t n = 0, nusable = 0, nlost = 0;
+	size_t n = 0, nusable = 0, nlost = 0, nunfit = 0;
 	/* Rule 28: each set falls back for itself. */
 	bool local = scope == LB_SCOPE_LOCAL, any_ready = model_any_ready(model, local);
 	char text[ADDR_PORT_STRLEN];
@@ -129,6 +129,10 @@ static int ring_collect(struct planner *p, uint32_t id, enum lb_scope scope, siz
 		    !model_endpoint_usable(endpoint, any_ready))
 			continue;
 		nusable++;
+		if (!placed->fit) {
+			nunfit++;
+			continue;
+		}
 		if (!placed->reachable) {
 			lost = lost ? lost : endpoint;
 			nlost++;
@@ -141,11 +145,13 @@ static int ring_collect(struct planner *p, uint32_t id, enum lb_scope scope, siz
 		const struct lb_backend *backend = &p->applied->backends[p->leftovers[i]];
 		struct addr addr;
 
-		if (local && !(backend->flags & LB_BACKEND_F_LOCAL))
+		if (backend->flags & PLANNER_DRAINS ||
+		    (local && !(backend->flags & LB_BACKEND_F_LOCAL)))
 			continue;
 		addr_from_words(backend->family, backend->addr, &addr);
 		member_add(p, &n, &addr, ntohs(backend->port), p->leftovers[i], backend->weight);
 	}
+	p->services[id].unhealthy[scope] = nunfit && nunfit == nusable;
 	*ret_n = n;
 	if (!lost || local) /* the other ring tells */
 		return 0;
@@ -190,8 +196,8 @@ static void ring_find_leftovers(const struct planner *p, uint64_t ring,
 
 /*
  * A slice that can't be read may hold any of the leftovers.  Who is in a ring
- * was usable when last seen, and stays in it while a device leads there; the
- * others had left it, and leave as usual.
+ * was usable when last seen, and stays in it while a device leads there, and who
+ * is drained stays drained; the others had left it, and leave as usual.
  */
 int planner_retain(struct planner *p, uint32_t id)
 {
@@ -223,7 +229,7 @@ int planner_retain(struct planner *p, uint32_t id)
 	for (size_t i = 0; i < p->nleftovers; i++) {
 		uint32_t leftover = p->leftovers[i];
 
-		if (!named[i] ||
+		if (!(named[i] || p->applied->backends[leftover].flags & PLANNER_DRAINS) ||
 		    !LB_NEXT_HOP_DEVICE(planner_next_hop(p, &p->applied->backends[leftover])))
 			continue;
 		p->leftovers[i] = p->leftovers[p->nretained];

@@ -259,6 +259,9 @@ int planner_finish_service(struct planner *p, uint32_t id)
 		__u32 before = service->value.flags;
 
 		service->value.flags = service_flags(model);
+		for (int scope = 0; scope < LB_SCOPE_MAX; scope++)
+			if (service->unhealthy[scope])
+				service->value.flags |= LB_SERVICE_F_UNHEALTHY << scope;
 		if (service->retain) /* what can't be read may be some */
 			service->value.flags |= before & LB_SERVICE_F_ENDPOINTS;
 		service->value.affinity_ticks = LB_TICKS(model->affinity_s);

@@ -18,6 +18,9 @@
 #include "plan.h"
 #include "plan_index.h"
 
+/* An operator wants no new flows here. */
+#define PLANNER_DRAINS (LB_BACKEND_F_DRAIN | LB_BACKEND_F_DRAIN_ADDR)
+
 struct planned_service {
 	const struct model_service *model; /* NULL: nobody wants it (any more) */
 	struct lb_service value;	   /* what the map will hold */
@@ -28,6 +31,7 @@ struct planned_service {
 	bool frozen;			   /* a refused Service: all stays as it is */
 	bool retain;			   /* a refused slice: who is in a ring stays there */
 	bool ring_stale;		   /* a ring stays that isn't as wanted */
+	bool unhealthy[LB_SCOPE_MAX];	   /* usable endpoints, and not one gets new flows */
 };
 
 struct planner {
@@ -37,14 +41,17 @@ struct planner {
 	struct plan *plan;
 	struct planned_service *services; /* by id */
 	uint32_t *live;			  /* ids of backends that aren't FREE, by service */
-	uint32_t next_backend;		  /* where to look for a free id next, ... */
-	uint32_t nbackends_seen;	  /* ... and how many were looked at */
-	struct plan_index keeps;	  /* of wanted->refusals with keep, by service name */
+	struct drain *drains;		  /* sorted */
+	size_t ndrains;
+	uint32_t next_backend;	 /* where to look for a free id next, ... */
+	uint32_t nbackends_seen; /* ... and how many were looked at */
+	struct plan_index keeps; /* of wanted->refusals with keep, by service name */
 	bool has_keeps;
 	/* Of the service in work; there is room for any. */
 	struct planned_endpoint {
 		uint32_t backend;     /* id, 0 = none */
 		bool reachable;	      /* it has a next hop */
+		bool fit;	      /* neither down nor drained */
 	} * endpoints;		      /* as in the model */
 	struct maglev_entry *members; /* of a ring */
 	uint32_t *leftovers;	      /* backends that no endpoint asks for; ... */
@@ -74,6 +81,12 @@ int planner_retain(struct planner *p, uint32_t id);
 int planner_plan_rings(struct planner *p, uint32_t id);
 int planner_plan_leftovers(struct planner *p, uint32_t id);
 int planner_finish_service(struct planner *p, uint32_t id);
+
+/* Drained pods (plan_drain.c), found among the backends that are there: what was asked
+ * of one backend holds for all of the pod's, of whatever service. */
+int planner_find_drains(struct planner *p);
+/* LB_BACKEND_F_DRAIN* that hold for an endpoint. */
+uint8_t planner_drained(const struct planner *p, const struct model_endpoint *endpoint);
 
 /* The last step. */
 int planner_plan_frontends(struct planner *p);
