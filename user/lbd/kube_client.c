@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/*
- * libcurl's multi interface on libuv: curl says which sockets and what time-out
- * it waits for, the loop tells when they are due.
- */
 #include "kube_client.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -13,6 +8,8 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+
+#include "curl_loop.h"
 
 #define CONNECT_TIMEOUT_S 10
 /* Found dead after 15 + 4 * 5 s; what was sent is acknowledged within 30. */
@@ -32,17 +29,8 @@ struct kube_request {
 
 struct kube_client {
 	const struct kube_config *config;
-	CURLM *multi;
-	uv_loop_t *loop;
-	uv_timer_t timer;
+	struct curl_loop *curl;
 	LIST_HEAD(, kube_request) requests;
-};
-
-/* A socket of curl's that the loop watches. */
-struct watched {
-	struct kube_client *client;
-	uv_poll_t poll;
-	curl_socket_t fd;
 };
 
 /* ---- the end of a request ----------------------------------------------------- */
@@ -50,7 +38,7 @@ struct watched {
 static void request_free(struct kube_request *request)
 {
 	LIST_REMOVE(request, link);
-	curl_multi_remove_handle(request->client->multi, request->curl);
+	curl_loop_remove(request->client->curl, request->curl);
 	curl_easy_cleanup(request->curl);
 	curl_slist_free_all(request->headers);
 	curl_slist_free_all(request->connect_to);
@@ -58,8 +46,9 @@ static void request_free(struct kube_request *request)
 	free(request);
 }
 
-static void request_done(struct kube_request *request, CURLcode code)
+static void request_done(void *private, CURLcode code)
 {
+	struct kube_request *request = private;
 	struct kube_request_events events = request->events;
 	struct kube_result result = {.complete = code == CURLE_OK};
 	curl_off_t retry_after = 0;
@@ -72,100 +61,6 @@ static void request_done(struct kube_request *request, CURLcode code)
 			 *request->failure ? request->failure : curl_easy_strerror(code));
 	request_free(request);
 	events.done(events.arg, &result);
-}
-
-static void client_collect(struct kube_client *client)
-{
-	CURLMsg *message;
-	int left;
-
-	while ((message = curl_multi_info_read(client->multi, &left))) {
-		struct kube_request *request;
-
-		if (message->msg != CURLMSG_DONE)
-			continue;
-		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&request);
-		request_done(request, message->data.result);
-	}
-}
-
-/* ---- curl on the loop ------------------------------------------------------------ */
-
-static void socket_ready(uv_poll_t *poll, int status, int events)
-{
-	struct watched *watched = poll->data;
-	struct kube_client *client = watched->client;
-	int flags = 0, running;
-
-	if (status < 0)
-		flags = CURL_CSELECT_ERR;
-	if (events & UV_READABLE)
-		flags |= CURL_CSELECT_IN;
-	if (events & UV_WRITABLE)
-		flags |= CURL_CSELECT_OUT;
-	curl_multi_socket_action(client->multi, watched->fd, flags, &running);
-	client_collect(client);
-}
-
-static void timer_due(uv_timer_t *timer)
-{
-	struct kube_client *client = timer->data;
-	int running;
-
-	curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	client_collect(client);
-}
-
-static void watched_free(uv_handle_t *handle)
-{
-	free(handle->data);
-}
-
-static int on_socket(CURL *curl, curl_socket_t fd, int what, void *arg, void *known)
-{
-	struct kube_client *client = arg;
-	struct watched *watched = known;
-	int events = 0;
-
-	(void)curl;
-	if (what == CURL_POLL_REMOVE) {
-		if (watched) {
-			uv_poll_stop(&watched->poll);
-			uv_close((uv_handle_t *)&watched->poll, watched_free);
-			curl_multi_assign(client->multi, fd, NULL);
-		}
-		return 0;
-	}
-	if (!watched) {
-		watched = calloc(1, sizeof(*watched));
-		if (!watched)
-			return -1;
-		watched->client = client;
-		watched->fd = fd;
-		if (uv_poll_init_socket(client->loop, &watched->poll, fd)) {
-			free(watched);
-			return -1;
-		}
-		watched->poll.data = watched;
-		curl_multi_assign(client->multi, fd, watched);
-	}
-	if (what & CURL_POLL_IN)
-		events |= UV_READABLE;
-	if (what & CURL_POLL_OUT)
-		events |= UV_WRITABLE;
-	return uv_poll_start(&watched->poll, events, socket_ready) ? -1 : 0;
-}
-
-static int on_timeout(CURLM *multi, long timeout_ms, void *arg)
-{
-	struct kube_client *client = arg;
-
-	(void)multi;
-	if (timeout_ms < 0)
-		uv_timer_stop(&client->timer);
-	else /* never within this call */
-		uv_timer_start(&client->timer, timer_due, timeout_ms, 0);
-	return 0;
 }
 
 /* ---- requests -------------------------------------------------------------------- */
@@ -338,7 +233,7 @@ int kube_client_get(struct kube_client *client, const char *path, unsigned int s
 		err = error_set(error, -EINVAL, "%s: no URL", client->config->server);
 	if (!err) {
 		options_set(request, silence_s);
-		if (curl_multi_add_handle(client->multi, request->curl))
+		if (curl_loop_add(client->curl, request->curl))
 			err = error_set(error, -ENOMEM, "libcurl refuses a request");
 	}
 	if (err) {
@@ -366,30 +261,21 @@ char *kube_client_escape(const char *text)
 
 /* ---- life ------------------------------------------------------------------------- */
 
-static void client_free(uv_handle_t *timer)
-{
-	free(timer->data);
-}
-
 int kube_client_open(uv_loop_t *loop, const struct kube_config *config, struct kube_client **ret,
 		     struct error *error)
 {
 	struct kube_client *client = calloc(1, sizeof(*client));
+	int err;
 
-	if (!client || curl_global_init(CURL_GLOBAL_DEFAULT) ||
-	    !(client->multi = curl_multi_init())) {
-		free(client);
-		return error_set(error, -ENOMEM, "libcurl doesn't start");
-	}
+	if (!client)
+		return error_set(error, -ENOMEM, "no memory");
 	client->config = config;
-	client->loop = loop;
 	LIST_INIT(&client->requests);
-	uv_timer_init(loop, &client->timer);
-	client->timer.data = client;
-	curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
-	curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
-	curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
+	err = curl_loop_open(loop, request_done, &client->curl, error);
+	if (err) {
+		free(client);
+		return err;
+	}
 	*ret = client;
 	return 0;
 }
@@ -400,6 +286,6 @@ void kube_client_close(struct kube_client *client)
 		return;
 	while (!LIST_EMPTY(&client->requests))
 		request_free(LIST_FIRST(&client->requests));
-	curl_multi_cleanup(client->multi);
-	uv_close((uv_handle_t *)&client->timer, client_free);
+	curl_loop_close(client->curl);
+	free(client);
 }
