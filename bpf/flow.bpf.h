@@ -208,7 +208,8 @@ __noinline int flow_review(const struct packet *p, const struct lb_flow *flow, _
 		return flow_is_syn(p) ? LB_REASON_NOT_SERVICE : 0;
 	if (backend->state == LB_BACKEND_GONE || backend->service != frontend.service)
 		return FLOW_NONE;
-	if (backend->flags & LB_BACKEND_F_DOWN && (!flow_is_syn(p) || flow->state == LB_FLOW_NEW))
+	if (backend->flags & (LB_BACKEND_F_DOWN | LB_BACKEND_F_NOT_SERVING) &&
+	    (!flow_is_syn(p) || flow->state == LB_FLOW_NEW))
 		return FLOW_NONE;
 	/* The client uses the port again: after its own end, or the backend's. */
 	if (flow_is_syn(p) &&

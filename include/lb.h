@@ -195,13 +195,15 @@ enum lb_backend_flag {
 	/* It is on another node: an uplink leads there.  It sees a client from
 	 * outside as this node's address, or it would answer past us. */
 	LB_BACKEND_F_REMOTE = 1U << 3,
-	/* Health says down, or the API that it doesn't serve: TCP flows stay,
-	 * UDP flows and SYNs that nobody answered pick anew. */
+	/* Its health check fails: no new flows; TCP flows stay, UDP flows and SYNs
+	 * that nobody answered pick anew. */
 	LB_BACKEND_F_DOWN = 1U << 4,
 	/* An operator wants no new flows here: this port, or all of the address.
 	 * Kept as long as the pod is in some slice. */
 	LB_BACKEND_F_DRAIN = 1U << 5,
 	LB_BACKEND_F_DRAIN_ADDR = 1U << 6,
+	/* The API says so: the same as down. */
+	LB_BACKEND_F_NOT_SERVING = 1U << 7,
 };
 
 /*

@@ -200,6 +200,42 @@ expose() { # NAME 4|6 ADDRESS "PORT..." POD...
 	lab apply -f "$work/$name.yaml"
 }
 
+# A Service of the lab's pods with more in its spec: NAME ADDRESS ANNOTATIONS SPEC.
+service() {
+	local pod
+	{
+		cat <<-END
+			apiVersion: v1
+			kind: Service
+			metadata: {name: $1, namespace: default, annotations: {$3}}
+			spec: {clusterIP: $2, ports: [{port: 80}], $4}
+			---
+			apiVersion: discovery.k8s.io/v1
+			kind: EndpointSlice
+			metadata: {name: $1-1, namespace: default, labels: {kubernetes.io/service-name: $1}}
+			addressType: IPv4
+			ports: [{name: "", port: 5000}]
+			endpoints:
+		END
+		for pod in $(pods); do
+			echo "- {addresses: [$(pod_address "$pod" 4)], nodeName: ${slice_node-node1}, targetRef: {name: $pod}}"
+		done
+	} >"$work/$1.yaml"
+	lab apply -f "$work/$1.yaml"
+	lab lbctl wait >/dev/null
+}
+
+answers() { # URL COUNT: the pods that answer, in order
+	local i
+	for ((i = 0; i < $2; i++)); do
+		client curl -s --noproxy '*' --max-time 3 "$1" | jq -r .pod_name
+	done
+}
+
+distinct() {
+	sort -u | grep -c .
+}
+
 # What a person's firewall does: source NAT, and no patience with packets that
 # connection tracking can't place.
 firewall_start() { # [MASQUERADE-RULE]

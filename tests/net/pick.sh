@@ -5,42 +5,6 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
-# A Service of the lab's pods with more in its spec: NAME ADDRESS ANNOTATIONS SPEC.
-service() {
-	local pod
-	{
-		cat <<-END
-			apiVersion: v1
-			kind: Service
-			metadata: {name: $1, namespace: default, annotations: {$3}}
-			spec: {clusterIP: $2, ports: [{port: 80}], $4}
-			---
-			apiVersion: discovery.k8s.io/v1
-			kind: EndpointSlice
-			metadata: {name: $1-1, namespace: default, labels: {kubernetes.io/service-name: $1}}
-			addressType: IPv4
-			ports: [{name: "", port: 5000}]
-			endpoints:
-		END
-		for pod in $(pods); do
-			echo "- {addresses: [$(pod_address "$pod" 4)], nodeName: ${slice_node-node1}, targetRef: {name: $pod}}"
-		done
-	} >"$work/$1.yaml"
-	lab apply -f "$work/$1.yaml"
-	lab lbctl wait >/dev/null
-}
-
-answers() { # URL COUNT: the pods that answer, in order
-	local i
-	for ((i = 0; i < $2; i++)); do
-		client curl -s --noproxy '*' --max-time 3 "$1" | jq -r .pod_name
-	done
-}
-
-distinct() {
-	sort -u | grep -c .
-}
-
 one_client_has_one_pod() {
 	service sticky 10.96.0.50 "" "sessionAffinity: ClientIP, externalIPs: [10.97.0.50]"
 	ip -n "$lab_name-client" route replace 10.97.0.0/16 via 10.200.0.1

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <bpf/bpf.h>
 #include <cmocka.h>
 
@@ -263,6 +264,74 @@ static uint32_t policy_seen(struct world *world, enum world_program program, boo
 #define ALL 0x7cU	/* bits 2-6 */
 #define LOCAL (1U << 3) /* backend 2 */
 
+/* UDP and unanswered SYNs leave a backend that is down or doesn't serve; connections stay. */
+static void who_may_leave_a_backend_that_is_down_leaves_it(void **state)
+{
+	static const uint8_t flags[] = {LB_BACKEND_F_DOWN, LB_BACKEND_F_NOT_SERVING};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct world *world = world_open();
+		const uint32_t other[1] = {2};
+		struct frame in, out;
+
+		world_web(world, 1);
+		world_backend(world, 2, 1, "10.1.0.77", 5000);
+		for (int tcp = 0; tcp < 2; tcp++) {
+			frame_build(&in, &(struct frame_spec){.src = "10.0.0.9",
+							      .dst = "10.96.0.1",
+							      .sport = 4000,
+							      .dport = 80,
+							      .protocol = tcp ? IPPROTO_TCP
+									      : IPPROTO_UDP,
+							      .tcp_flags = tcp ? TCP_ACK : 0});
+			assert_int_equal(world_run(world, WORLD_XDP, &in, &out),
+					 WORLD_XDP_REDIRECT);
+		}
+		flag_set(world, 1, flags[i]);
+		world_ring_slots(world, 1, other, 1);
+		usleep(150000); /* the next tick */
+		/* Mid-flow TCP, the last frame. */
+		assert_int_equal(world_run(world, WORLD_XDP, &in, &out), WORLD_XDP_REDIRECT);
+		assert_int_equal(out.bytes[FRAME_ETH + 19], 2);
+		frame_build(&in, &(struct frame_spec){.src = "10.0.0.9",
+						      .dst = "10.96.0.1",
+						      .sport = 4000,
+						      .dport = 80,
+						      .protocol = IPPROTO_UDP});
+		assert_int_equal(world_run(world, WORLD_XDP, &in, &out), WORLD_XDP_REDIRECT);
+		assert_int_equal(out.bytes[FRAME_ETH + 19], 77);
+		world_close(world);
+	}
+}
+
+static void where_all_are_down_clients_are_refused_for_that(void **state)
+{
+	(void)state;
+	for (int local = 0; local < 2; local++) {
+		struct world *world = world_open();
+		struct frame in, out;
+
+		world_frontend_flags = local ? LB_FRONTEND_F_LOCAL : 0;
+		world_web(world, 1);
+		world_frontend_flags = 0;
+		world_ring_clear(world, 1);
+		world_service(world, 1,
+			      LB_SERVICE_F_ENDPOINTS | (local ? LB_SERVICE_F_UNHEALTHY_LOCAL
+							      : LB_SERVICE_F_UNHEALTHY),
+			      0);
+		frame_build(&in, &(struct frame_spec){.src = "10.0.0.9",
+						      .dst = "10.96.0.1",
+						      .sport = 4000,
+						      .dport = 80,
+						      .tcp_flags = TCP_SYN});
+		assert_int_equal(world_run(world, WORLD_XDP, &in, &out), WORLD_XDP_PASS);
+		assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in, &out), WORLD_TC_REDIRECT);
+		assert_int_equal(world_count(world, LB_REASON_ALL_UNHEALTHY), 1);
+		world_close(world);
+	}
+}
+
 static void local_policies_take_backends_of_this_node(void **state)
 {
 	(void)state;
@@ -345,6 +414,8 @@ int main(void)
 		cmocka_unit_test(a_backend_that_left_the_set_is_forgotten),
 		cmocka_unit_test(a_lost_entry_is_found_again_by_the_clients_address),
 		cmocka_unit_test(turns_are_taken_in_order_by_both_mouths),
+		cmocka_unit_test(who_may_leave_a_backend_that_is_down_leaves_it),
+		cmocka_unit_test(where_all_are_down_clients_are_refused_for_that),
 		cmocka_unit_test(local_policies_take_backends_of_this_node),
 		cmocka_unit_test(where_none_is_local_packets_are_dropped_in_silence),
 		cmocka_unit_test(affinity_does_not_override_a_policy),

@@ -265,13 +265,13 @@ static struct plan_hop next_hop(void *arg, const struct addr *addr)
 	};
 }
 
-static bool is_down(void *arg, const struct model_service *service,
-		    const struct model_endpoint *endpoint)
+static enum plan_health health(void *arg, const struct model_service *service,
+			       const struct model_endpoint *endpoint)
 {
 	const struct world *world = arg;
 
 	(void)service;
-	return world->down[endpoint->addr.bytes[endpoint->addr.family == 4 ? 3 : 15]];
+	return world->health[endpoint->addr.bytes[endpoint->addr.family == 4 ? 3 : 15]];
 }
 
 struct applied world_applied(const struct world *world)
@@ -303,8 +303,8 @@ const struct plan *world_plan(struct world *world)
 		.next_hop = next_hop,
 		.arg = world,
 		.bypass = world->bypass,
-		.is_down = is_down,
-		.is_down_arg = world,
+		.health = health,
+		.health_arg = world,
 	};
 	struct snapshot wanted = {
 		.services = world->sorted,

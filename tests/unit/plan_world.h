@@ -56,7 +56,7 @@ struct world {
 	uint64_t hops[256];
 	bool stack[256];  /* the way there asks for the stack */
 	bool remote[256]; /* ... or leads out by an uplink */
-	bool down[256];	  /* health says so, by the address's last byte */
+	enum plan_health health[256];
 	enum plan_bypass bypass;
 
 	struct plan *plan; /* the last one */

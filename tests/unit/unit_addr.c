@@ -243,9 +243,50 @@ static void an_error_is_one_line_and_keeps_its_place(void **state)
 	assert_string_equal(quoted + strlen(quoted) - 4, "...\"");
 }
 
+static void address_and_port_are_read_apart(void **state)
+{
+	static const char *const bad[] = {"",
+					  "x",
+					  "10.0.0.1:",
+					  "10.0.0.1:0",
+					  "10.0.0.1:65536",
+					  "10.0.0.1:+1",
+					  "10.0.0.1:1x",
+					  "[fd00::1]",
+					  "[fd00::1]5",
+					  "[fd00::1]:",
+					  "[10.0.0.1]:5",
+					  "[fd00::1:5",
+					  "web:80",
+					  ":80",
+					  "10.0.0.1:000001"};
+	struct addr addr, wanted;
+	uint16_t port;
+
+	(void)state;
+	assert_int_equal(addr_parse("10.0.0.1", &wanted), 0);
+	assert_int_equal(addr_port_parse("10.0.0.1", &addr, &port), 0);
+	assert_int_equal(addr_compare(&addr, &wanted), 0);
+	assert_int_equal(port, 0);
+	assert_int_equal(addr_port_parse("10.0.0.1:65535", &addr, &port), 0);
+	assert_int_equal(addr_compare(&addr, &wanted), 0);
+	assert_int_equal(port, 65535);
+	assert_int_equal(addr_parse("fd00::1", &wanted), 0);
+	assert_int_equal(addr_port_parse("fd00::1", &addr, &port), 0);
+	assert_int_equal(addr_compare(&addr, &wanted), 0);
+	assert_int_equal(port, 0);
+	assert_int_equal(addr_port_parse("[fd00::1]:80", &addr, &port), 0);
+	assert_int_equal(addr_compare(&addr, &wanted), 0);
+	assert_int_equal(port, 80);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_int_not_equal(addr_port_parse(bad[i], &addr, &port), 0);
+	assert_int_equal(port, 80); /* untouched */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(address_and_port_are_read_apart),
 		cmocka_unit_test(an_address_is_read_and_written_as_rfc_5952_has_it),
 		cmocka_unit_test(equal_addresses_are_equal_bytes),
 		cmocka_unit_test(ipv4_comes_before_ipv6),

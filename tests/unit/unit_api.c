@@ -43,12 +43,29 @@ static int fake_sync(void *arg, uint64_t *ret_revision, struct error *ret_error)
 	*ret_revision = 12345678901234567;
 	return 0;
 }
-static const struct api_calls calls = {.sync = fake_sync};
+
+static int drain_err; /* what the next drain returns */
+static char drain_asked[100];
+
+static int fake_drain(void *arg, const struct addr *addr, uint16_t port, bool drain, size_t *ret_n,
+		      struct error *ret_error)
+{
+	char text[ADDR_STRLEN];
+
+	(void)arg;
+	snprintf(drain_asked, sizeof(drain_asked), "%s %u %d", addr_format(addr, text), port,
+		 drain);
+	if (drain_err)
+		return error_set(ret_error, drain_err, "why not");
+	*ret_n = 3;
+	return 0;
+}
+static const struct api_calls calls = {.sync = fake_sync, .drain = fake_drain};
 
 static int setup(void **state)
 {
 	(void)state;
-	sync_err = 0;
+	sync_err = drain_err = 0;
 	snprintf(path, sizeof(path), "%s/run/lbd.sock", directory);
 	uv_loop_init(&loop);
 	return api_open(path, &loop, &view, &calls, &api, &error);
@@ -162,6 +179,29 @@ static void failed_sync_gives_its_reason(void **state)
 	sync_err = -EBADMSG;
 	assert_answer(exchange(REQUEST("POST", "/v1/sync")), "503",
 		      "{\"error\":\"a \\\"reason\\\"\"}");
+}
+
+static void drain_is_asked_of_an_address_and_perhaps_a_port(void **state)
+{
+	(void)state;
+	assert_answer(
+		exchange("POST /v1/backends/drain?address=10.1.0.2&port=5000 HTTP/1.0\r\n\r\n"),
+		"200 OK", "{\"backends\":3}");
+	assert_string_equal(drain_asked, "10.1.0.2 5000 1");
+	assert_answer(exchange("POST /v1/backends/undrain?address=fd00::2 HTTP/1.0\r\n\r\n"),
+		      "200 OK", "{\"backends\":3}");
+	assert_string_equal(drain_asked, "fd00::2 0 0");
+	drain_err = -ENOENT;
+	assert_answer(exchange("POST /v1/backends/drain?address=10.1.0.2 HTTP/1.0\r\n\r\n"),
+		      "404 Not Found", "{\"error\":\"why not\"}");
+	drain_err = -EEXIST;
+	assert_answer(exchange("POST /v1/backends/undrain?address=10.1.0.2 HTTP/1.0\r\n\r\n"),
+		      "409 Conflict", "{\"error\":\"why not\"}");
+	assert_answer(exchange("POST /v1/backends/drain HTTP/1.0\r\n\r\n"), "400 Bad Request",
+		      "{\"error\":\"address: an IP address expected\"}");
+	assert_answer(
+		exchange("POST /v1/backends/drain?address=10.1.0.2&port=65536 HTTP/1.0\r\n\r\n"),
+		"400 Bad Request", "{\"error\":\"port: a number expected\"}");
 }
 
 static void unknown_path_is_not_found(void **state)
@@ -444,6 +484,7 @@ int main(void)
 		TEST(head_has_no_body),
 		TEST(sync_answers_with_the_revision),
 		TEST(failed_sync_gives_its_reason),
+		TEST(drain_is_asked_of_an_address_and_perhaps_a_port),
 		TEST(unknown_path_is_not_found),
 		TEST(wrong_method_names_the_right_one),
 		TEST(service_has_to_be_a_name),

@@ -163,6 +163,11 @@ static void a_bad_setting_refuses_its_service(void **state)
 		       "test.yaml:5 " WEB
 		       "metadata.annotations.guideway.io/scheduler: \"random\" is "
 		       "not maglev or round-robin\n");
+	check_refusals("apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  annotations: "
+		       "{guideway.io/health-check: \"http:health\"}\nspec: {ports: [{port: 80}]}\n",
+		       "test.yaml:5 " WEB
+		       "metadata.annotations.guideway.io/health-check: \"http:health\" is "
+		       "not none|tcp|http:PATH\n");
 }
 
 static void bad_metadata_refuses_the_object(void **state)

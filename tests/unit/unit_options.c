@@ -64,6 +64,10 @@ static void defaults_are_as_documented(void **state)
 	assert_int_equal(options.npod_cidrs, 0);
 	assert_int_equal(options.hook, HOOK_AUTO);
 	assert_int_equal(options.linger_s, 30);
+	assert_int_equal(options.health.kind, HEALTH_NONE);
+	assert_int_equal(options.health_interval_ms, 2000);
+	assert_int_equal(options.health_rise, 2);
+	assert_int_equal(options.health_fall, 3);
 	assert_int_equal(options.hash_seed, 0);
 	assert_int_equal(options.max_services, 0);
 	assert_int_equal(options.max_backends, 0);
@@ -300,6 +304,14 @@ static void bad_values_are_named(void **state)
 		 "--snat-ports: \"60000-65536\" is not a range of 64 ports or more (FROM-TO)"},
 		{"--snat-ports", "20000-30000",
 		 "--snat-ports: \"20000-30000\" overlaps the node ports, 30000-32767"},
+		{"--health", "ping", "--health: \"ping\" is not a check (none|tcp|http:PATH)"},
+		{"--health", "http:healthz",
+		 "--health: \"http:healthz\" is not a check (none|tcp|http:PATH)"},
+		{"--health-interval", "99",
+		 "--health-interval: \"99\" is not a number of milliseconds (100-3600000)"},
+		{"--health-rise", "0", "--health-rise: \"0\" is not a number of checks (1-100)"},
+		{"--health-fall", "101",
+		 "--health-fall: \"101\" is not a number of checks (1-100)"},
 		{"--linger", "x", "--linger: \"x\" is not a number of seconds (0-86400)"},
 		{"--linger", "", "--linger: \"\" is not a number of seconds (0-86400)"},
 		{"--linger", "-1", "--linger: \"-1\" is not a number of seconds (0-86400)"},
@@ -412,7 +424,7 @@ static void help_has_every_option_on_a_line_of_at_most_100_columns(void **state)
 		assert_true(strlen(line) <= 100);
 		options_seen += strncmp(line, "  --", 4) == 0;
 	}
-	assert_int_equal(options_seen, 30);
+	assert_int_equal(options_seen, 34);
 	free(text);
 }
 

@@ -58,6 +58,9 @@ static void large_make(struct large *large)
 				.weight = 100,
 				.ready = true,
 				.serving = true,
+				.node = "",
+				.pod = "",
+				.uid = "",
 			};
 		}
 		services[i] = (struct model_service){

@@ -58,16 +58,34 @@ static void endpoint_that_is_down_gets_no_new_flows(void **state)
 	service_of(world, "web");
 	world_sync(world);
 	assert_int_not_equal(slots(world, 1, "10.0.0.2"), 0);
-	world->down[2] = true;
+	world->health[2] = PLAN_HEALTH_DOWN;
 	world_sync(world);
 	assert_int_equal(slots(world, 1, "10.0.0.2"), 0);
 	assert_int_equal(backend(world, 1, "10.0.0.2")->flags, LB_BACKEND_F_DOWN);
 	assert_int_equal(backend(world, 1, "10.0.0.2")->state, LB_BACKEND_ACTIVE);
 	assert_int_equal(world->maps.services[1].flags & LB_SERVICE_F_UNHEALTHY, 0);
-	world->down[2] = false;
+	world->health[2] = PLAN_HEALTH_UP;
 	world_sync(world);
 	assert_int_not_equal(slots(world, 1, "10.0.0.2"), 0);
 	assert_int_equal(backend(world, 1, "10.0.0.2")->flags, LB_BACKEND_F_CLUSTER);
+}
+
+/* A restart: until this lbd has checked, what the one before knew holds. */
+static void unknown_health_is_what_it_was(void **state)
+{
+	struct world *world = *state;
+	struct world_service *service = service_of(world, "web");
+
+	world->health[1] = PLAN_HEALTH_UNKNOWN;
+	world->health[2] = PLAN_HEALTH_DOWN;
+	world_sync(world);
+	assert_int_not_equal(slots(world, 1, "10.0.0.1"), 0);
+	world->health[2] = PLAN_HEALTH_UNKNOWN;
+	assert_true(plan_is_empty(world_sync(world)));
+	assert_int_equal(slots(world, 1, "10.0.0.2"), 0);
+	service->endpoints[1].uid = "four"; /* another pod */
+	world_sync(world);
+	assert_int_not_equal(slots(world, 1, "10.0.0.2"), 0);
 }
 
 static void without_a_fit_endpoint_the_service_says_so(void **state)
@@ -75,7 +93,7 @@ static void without_a_fit_endpoint_the_service_says_so(void **state)
 	struct world *world = *state;
 	struct world_service *service = service_of(world, "web");
 
-	world->down[1] = world->down[2] = world->down[3] = true;
+	world->health[1] = world->health[2] = world->health[3] = PLAN_HEALTH_DOWN;
 	world_sync(world);
 	assert_int_equal(ring(world, 1), 0);
 	assert_int_equal(world->maps.services[1].flags & LB_SERVICE_F_UNHEALTHY,
@@ -83,7 +101,7 @@ static void without_a_fit_endpoint_the_service_says_so(void **state)
 	/* One that ends isn't taken in their place: ready ones exist (rule 26). */
 	service->endpoints[0].ready = false;
 	service->endpoints[0].terminating = true;
-	world->down[1] = false;
+	world->health[1] = PLAN_HEALTH_UP;
 	world_sync(world);
 	assert_int_equal(ring(world, 1), 0);
 	/* Nobody is ready: then it is the API that has taken them all. */
@@ -91,7 +109,7 @@ static void without_a_fit_endpoint_the_service_says_so(void **state)
 		service->endpoints[i].ready = service->endpoints[i].serving = false;
 	world_sync(world);
 	assert_int_equal(world->maps.services[1].flags & LB_SERVICE_F_UNHEALTHY, 0);
-	assert_int_equal(backend(world, 1, "10.0.0.1")->flags, LB_BACKEND_F_DOWN);
+	assert_int_equal(backend(world, 1, "10.0.0.1")->flags, LB_BACKEND_F_NOT_SERVING);
 }
 
 static void local_ring_says_so_for_itself(void **state)
@@ -101,7 +119,7 @@ static void local_ring_says_so_for_itself(void **state)
 
 	service->model.external_local = true;
 	service->endpoints[1].local = true;
-	world->down[2] = true;
+	world->health[2] = PLAN_HEALTH_DOWN;
 	world_sync(world);
 	assert_int_not_equal(ring(world, 1), 0);
 	assert_int_equal(world->maps.rings[LB_RING_INDEX(1, LB_SCOPE_LOCAL)], 0);
@@ -208,6 +226,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(endpoint_that_is_down_gets_no_new_flows),
+		TEST(unknown_health_is_what_it_was),
 		TEST(without_a_fit_endpoint_the_service_says_so),
 		TEST(local_ring_says_so_for_itself),
 		TEST(drained_address_is_drained_in_every_service),

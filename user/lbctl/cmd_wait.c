@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include <errno.h>
-#include <time.h>
 
 #include "command.h"
+#include "deadline.h"
 
 #define RETRY_MS 250
 #define REQUEST_MIN_MS 1000 /* also the last try gets a chance to be answered */
-
-static long long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
 
 /* What may be different at the next try: a daemon that still starts, a source
  * that is still being written. */
@@ -24,14 +16,13 @@ static bool may_pass(int err)
 
 static int wait_synced(const struct invocation *invocation, FILE *out, struct error *error)
 {
-	const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
-	long long deadline = now_ms() + invocation->timeout_s * 1000LL;
+	long long deadline = deadline_after(invocation->timeout_s);
 	const struct value *revision;
 	struct answer *answer;
 	int err;
 
 	for (;;) {
-		long long left = deadline - now_ms();
+		long long left = deadline - deadline_now_ms();
 
 		err = client_post(invocation->client, "/v1/sync",
 				  left > REQUEST_MIN_MS ? left : REQUEST_MIN_MS, &answer, error);
@@ -39,10 +30,10 @@ static int wait_synced(const struct invocation *invocation, FILE *out, struct er
 			break;
 		if (!may_pass(err))
 			return err;
-		if (now_ms() + RETRY_MS > deadline)
+		if (deadline_now_ms() + RETRY_MS > deadline)
 			return error_prefix(error, err, "not in the maps after %u s",
 					    invocation->timeout_s);
-		nanosleep(&pause, NULL);
+		deadline_sleep(RETRY_MS);
 	}
 
 	revision = value_get(answer_root(answer), "revision");

@@ -22,8 +22,9 @@ struct invocation {
 	enum output_format output;
 	const char *control; /* path of the daemon's socket */
 	const char *service; /* --service: "NS/NAME", NULL = all */
+	const char *operand; /* what follows the command's words */
 	unsigned int timeout_s;
-	bool watch;
+	bool watch, wait;
 	struct client *client;
 };
 
@@ -33,10 +34,12 @@ enum command_flag {
 	COMMAND_F_SERVICE = 1U << 1,
 	COMMAND_F_TIMEOUT = 1U << 2,
 	COMMAND_F_NAME = 1U << 3, /* -o name: its result has names */
+	COMMAND_F_WAIT = 1U << 4,
 };
 
 struct command {
-	const char *words; /* "services list" */
+	const char *words;   /* "services list" */
+	const char *operand; /* what has to follow: "ADDR[:PORT]"; NULL = nothing */
 	const char *summary;
 	unsigned int flags; /* COMMAND_F_* */
 	/* Returns 0, or -errno with the error's text set. */
@@ -45,6 +48,8 @@ struct command {
 
 extern const struct command cmd_services_list;
 extern const struct command cmd_backends_list;
+extern const struct command cmd_backends_drain;
+extern const struct command cmd_backends_undrain;
 extern const struct command cmd_status;
 extern const struct command cmd_wait;
 

@@ -13,10 +13,8 @@
 #define USAGE_COLUMN 37 /* where the usage explains */
 
 static const struct command *const commands[] = {
-	&cmd_services_list,
-	&cmd_backends_list,
-	&cmd_status,
-	&cmd_wait,
+	&cmd_services_list,    &cmd_backends_list, &cmd_backends_drain,
+	&cmd_backends_undrain, &cmd_status,	   &cmd_wait,
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(*commands))
 
@@ -30,6 +28,7 @@ static const struct option_row {
 	{{"output", 1, NULL, 'o'}, "FORMAT", "table (default), wide, json, yaml or name", 0},
 	{{"watch", 0, NULL, 'w'}, NULL, "repeat, print it again when it changed", COMMAND_F_WATCH},
 	{{"service", 1, NULL, 's'}, "NS/NAME", "of this service alone", COMMAND_F_SERVICE},
+	{{"wait", 0, NULL, 'W'}, NULL, "until no flow is left there", COMMAND_F_WAIT},
 	{{"timeout", 1, NULL, 't'}, "S", "wait at most S seconds (30)", COMMAND_F_TIMEOUT},
 	{{"version", 0, NULL, 'V'}, NULL, "print the version", 0},
 	{{"help", 0, NULL, 'h'}, NULL, "print this", 0},
@@ -44,10 +43,12 @@ void request_usage(FILE *out)
 	      out);
 	for (size_t i = 0; i < NCOMMANDS; i++) {
 		const struct command *command = commands[i];
-		int width = fprintf(out, "  %s", command->words);
+		int width = fprintf(out, "  %s%s%s", command->words, command->operand ? " " : "",
+				    command->operand ? command->operand : "");
 
 		for (size_t o = 0; o < NOPTIONS; o++)
-			if (option_rows[o].flag & command->flags && option_rows[o].argument)
+			if (option_rows[o].flag & command->flags && option_rows[o].argument &&
+			    !command->operand)
 				width += fprintf(out, " [--%s %s]", option_rows[o].option.name,
 						 option_rows[o].argument);
 		fprintf(out, "%*s%s\n", width < USAGE_COLUMN ? USAGE_COLUMN - width : 1, "",
@@ -118,6 +119,9 @@ static int option_take(struct request *request, int letter, const char *value, s
 		return 0;
 	case 'w':
 		invocation->watch = true;
+		return 0;
+	case 'W':
+		invocation->wait = true;
 		return 0;
 	case 's':
 		if (!service_is_valid(value))
@@ -225,6 +229,11 @@ static int command_find(struct request *request, char **words, size_t n, struct 
 	}
 	if (!request->command)
 		return command_refuse(words, n, error);
+	if (request->command->operand && matched == n)
+		return error_set(error, -EINVAL, "'%s' needs %s", request->command->words,
+				 request->command->operand);
+	if (request->command->operand)
+		request->invocation.operand = words[matched++];
 	if (matched < n)
 		return error_set(error, -EINVAL, "'%s' takes no argument '%s'",
 				 request->command->words, words[matched]);

@@ -133,12 +133,63 @@ static void post_sync(struct api *api, struct MHD_Connection *connection, struct
 	json_decref(object);
 }
 
+static void drain_set_by(struct api *api, struct MHD_Connection *connection, bool drain,
+			 struct answer *answer)
+{
+	const char *address =
+		MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "address");
+	const char *port = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "port");
+	unsigned long number = 0;
+	char *end = NULL;
+	struct error error;
+	struct addr addr;
+	json_t *object;
+	size_t n;
+	int err;
+
+	if (port)
+		number = strtoul(port, &end, 10);
+	if (!address || addr_parse(address, &addr)) {
+		answer_error(answer, MHD_HTTP_BAD_REQUEST, "address: an IP address expected");
+		return;
+	}
+	if (port && (*port < '0' || *port > '9' || *end || number > UINT16_MAX)) {
+		answer_error(answer, MHD_HTTP_BAD_REQUEST, "port: a number expected");
+		return;
+	}
+	err = api->calls.drain(api->calls.arg, &addr, number, drain, &n, &error);
+	if (err) {
+		answer_error(answer,
+			     err == -ENOENT   ? MHD_HTTP_NOT_FOUND
+			     : err == -EEXIST ? MHD_HTTP_CONFLICT
+					      : MHD_HTTP_SERVICE_UNAVAILABLE,
+			     error.text);
+		return;
+	}
+	object = json_pack("{s:I}", "backends", (json_int_t)n);
+	answer->text = json_dumps(object, JSON_COMPACT);
+	answer->length = answer->text ? strlen(answer->text) : 0;
+	json_decref(object);
+}
+
+static void post_drain(struct api *api, struct MHD_Connection *connection, struct answer *answer)
+{
+	drain_set_by(api, connection, true, answer);
+}
+
+static void post_undrain(struct api *api, struct MHD_Connection *connection, struct answer *answer)
+{
+	drain_set_by(api, connection, false, answer);
+}
+
 static const struct route {
 	const char *path, *method;
 	void (*answer)(struct api *api, struct MHD_Connection *connection, struct answer *answer);
 } routes[] = {
 	{"/v1/services", MHD_HTTP_METHOD_GET, get_services},
 	{"/v1/backends", MHD_HTTP_METHOD_GET, get_backends},
+	{"/v1/backends/drain", MHD_HTTP_METHOD_POST, post_drain},
+	{"/v1/backends/undrain", MHD_HTTP_METHOD_POST, post_undrain},
 	{"/v1/status", MHD_HTTP_METHOD_GET, get_status},
 	{"/v1/sync", MHD_HTTP_METHOD_POST, post_sync},
 };

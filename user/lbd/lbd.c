@@ -12,6 +12,7 @@
 
 #include "api.h"
 #include "check.h"
+#include "drain.h"
 #include "host.h"
 #include "log.h"
 #include "monitor.h"
@@ -125,6 +126,14 @@ static void source_changed(void *arg)
 	lbd_sync_event(lbd);
 }
 
+static void health_changed(void *arg)
+{
+	struct lbd *lbd = arg;
+
+	lbd_saw_event(lbd);
+	lbd_soon(lbd, DEBOUNCE_MS);
+}
+
 static void signal_came(uv_signal_t *handle, int number)
 {
 	struct lbd *lbd = handle->data;
@@ -151,6 +160,24 @@ static int sync_requested(void *arg, uint64_t *ret_revision, struct error *error
 	if (!err)
 		*ret_revision = lbd->sync.view.synced_revision;
 	return err;
+}
+
+/* POST /v1/backends/drain and undrain. */
+static int drain_requested(void *arg, const struct addr *addr, uint16_t port, bool drain,
+			   size_t *ret_n, struct error *error)
+{
+	struct lbd *lbd = arg;
+	char text[ADDR_PORT_STRLEN];
+	int err = drain_set(lbd->sync.maps, addr, port, drain, ret_n, error);
+
+	if (err)
+		return err;
+	if (port)
+		addr_port_format(addr, port, text);
+	else
+		addr_format(addr, text);
+	log_info("%s backend=%s backends=%zu", drain ? "draining" : "undrained", text, *ret_n);
+	return lbd_sync(lbd, error);
 }
 
 /* ---- start and end ------------------------------------------------------------ */
@@ -223,6 +250,27 @@ static int lbd_watch(struct lbd *lbd, struct error *error)
 	return source_watch(lbd->sync.source, &lbd->loop, source_changed, lbd, error);
 }
 
+/* What the source has said so far is checked from now on. */
+static int lbd_check_health(struct lbd *lbd, struct error *error)
+{
+	const struct options *options = &lbd->options;
+	const struct health_options health = {
+		.check = options->health,
+		.interval_ms = options->health_interval_ms,
+		.rise = options->health_rise,
+		.fall = options->health_fall,
+	};
+	struct sync *sync = &lbd->sync;
+	int err = health_open(&lbd->loop, &health, health_changed, lbd, &sync->health, error);
+
+	if (err)
+		return err;
+	sync->view.health = sync->health;
+	return health_follow(sync->health, sync->snapshot)
+		       ? error_set(error, -ENOMEM, "no memory for health checks")
+		       : 0;
+}
+
 /* The default address may be another program's: that is no reason not to serve. */
 static int lbd_listen(struct lbd *lbd, struct error *error)
 {
@@ -243,7 +291,8 @@ static int lbd_listen(struct lbd *lbd, struct error *error)
 static int lbd_start(struct lbd *lbd, struct error *error)
 {
 	const struct options *options = &lbd->options;
-	const struct api_calls calls = {.sync = sync_requested, .arg = lbd};
+	const struct api_calls calls = {
+		.sync = sync_requested, .drain = drain_requested, .arg = lbd};
 	const struct datapath_config config = {
 		.bpffs_dir = options->bpffs_dir,
 		.max_services = options->max_services,
@@ -279,6 +328,8 @@ static int lbd_start(struct lbd *lbd, struct error *error)
 	sync->view.maps = sync->maps = datapath_maps(sync->datapath);
 	err = devices_open(options, sync->netlink, &sync->uplinks, sync->maps, &sync->devices,
 			   error);
+	if (!err)
+		err = lbd_check_health(lbd, error);
 	if (!err)
 		err = lbd_watch(lbd, error);
 	if (!err)
@@ -332,6 +383,8 @@ static void lbd_end(struct lbd *lbd)
 
 	api_close(lbd->api);
 	monitor_close(lbd->monitor);
+	health_close(lbd->sync.health);
+	lbd->sync.health = NULL;
 	source_close(lbd->sync.source);
 	lbd->sync.source = NULL;
 	for (size_t i = 0; i < sizeof(handles) / sizeof(*handles); i++)

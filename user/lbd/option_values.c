@@ -161,25 +161,17 @@ int option_set_tc(const struct option_spec *spec, struct options *options, const
 int option_set_listen(const struct option_spec *spec, struct options *options, const char *value,
 		      struct error *error)
 {
-	const char *colon = strrchr(value, ':');
-	size_t length = colon ? (size_t)(colon - value) : 0;
-	bool brackets = length > 2 && value[0] == '[' && value[length - 1] == ']';
-	char text[ADDR_STRLEN], *end;
-	unsigned long port;
+	struct addr addr;
+	uint16_t port;
 
 	(void)spec;
 	options->listen_off = !strcmp(value, "off");
 	options->listen_given = true;
 	if (options->listen_off)
 		return 0;
-	snprintf(text, sizeof(text), "%.*s", (int)(brackets ? length - 2 : length),
-		 value + brackets);
-	errno = 0;
-	port = colon ? strtoul(colon + 1, &end, 10) : 0;
-	if (!colon || length >= ADDR_STRLEN || addr_parse(text, &options->listen.addr) ||
-	    (options->listen.addr.family == 6) != brackets || colon[1] < '0' || colon[1] > '9' ||
-	    *end || errno || !port || port > UINT16_MAX)
+	if (addr_port_parse(value, &addr, &port) || !port)
 		return error_set(error, -EINVAL, "\"%s\" is neither ADDR:PORT nor off", value);
+	options->listen.addr = addr;
 	options->listen.port = port;
 	return 0;
 }
@@ -214,6 +206,15 @@ int option_set_ports(const struct option_spec *spec, struct options *options, co
 		return error_set(error, -EINVAL, "\"%s\" overlaps the node ports, %d-%d", value,
 				 OPTIONS_NODEPORT_FIRST, OPTIONS_NODEPORT_LAST);
 	*to = (struct option_ports){from, until};
+	return 0;
+}
+
+int option_set_health(const struct option_spec *spec, struct options *options, const char *value,
+		      struct error *error)
+{
+	if (health_check_parse(value, option_field(options, spec->offset)))
+		return error_set(error, -EINVAL, "\"%s\" is not a check (%s)", value,
+				 spec->metavar);
 	return 0;
 }
 

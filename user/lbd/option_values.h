@@ -61,6 +61,8 @@ int option_set_bypass(const struct option_spec *spec, struct options *options, c
 		      struct error *error);
 int option_set_ports(const struct option_spec *spec, struct options *options, const char *value,
 		     struct error *error);
+int option_set_health(const struct option_spec *spec, struct options *options, const char *value,
+		      struct error *error);
 int option_set_log_level(const struct option_spec *spec, struct options *options, const char *value,
 			 struct error *error);
 int option_add_device(const struct option_spec *spec, struct options *options, const char *value,

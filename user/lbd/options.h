@@ -18,6 +18,7 @@
 #include "addr.h"
 #include "datapath.h"
 #include "error.h"
+#include "health_check.h"
 #include "log.h"
 #include "plan.h"
 
@@ -50,6 +51,8 @@ struct options {
 	enum plan_bypass bypass;
 	struct option_ports snat_ports;
 	uint32_t linger_s;
+	struct health_check health;
+	uint32_t health_interval_ms, health_rise, health_fall;
 	uint64_t hash_seed;
 	/* 0 = as the pinned maps have it, else datapath.h's default */
 	uint32_t max_services, max_backends, max_frontends, max_slots;

@@ -43,6 +43,8 @@ int sync_load(struct sync *sync, struct error *error)
 	sync->view.snapshot = sync->snapshot = snapshot;
 	sync->view.stale = stale;
 	sync->reload = false;
+	if (sync->health && health_follow(sync->health, snapshot))
+		return error_set(error, -ENOMEM, "no memory for health checks");
 	return 0;
 }
 
@@ -74,6 +76,8 @@ static int sync_plan(struct sync *sync, struct error *error)
 		.next_hop = devices_next_hop,
 		.arg = sync->devices,
 		.bypass = sync->options->bypass,
+		.health = health_for_plan,
+		.health_arg = sync->health,
 	};
 	struct plan_frontend *frontends = NULL;
 	struct applied applied;

@@ -17,6 +17,7 @@
 #include "attachments.h"
 #include "datapath.h"
 #include "devices.h"
+#include "health.h"
 #include "metrics.h"
 #include "netlink.h"
 #include "options.h"
@@ -39,6 +40,7 @@ struct sync {
 	struct datapath *datapath;
 	struct maps *maps; /* the datapath's */
 	struct devices *devices;
+	struct health *health; /* NULL: nothing is checked, as with --check */
 	struct attachments attached;
 	bool attach_failed;
 	struct view view;	    /* of all this, for the API */

@@ -21,6 +21,7 @@
 #include "plan.h"
 
 struct metrics_syncs;
+struct health;
 
 struct view {
 	const struct options *options;
@@ -28,6 +29,7 @@ struct view {
 	const struct plan *plan; /* for its refusals; NULL or made from that snapshot */
 	const struct maps *maps;
 	const struct attachments *attachments;
+	const struct health *health;	   /* NULL = off */
 	uint64_t synced_revision;	   /* of the last snapshot that is in the maps as a whole */
 	uint64_t started_ms;		   /* CLOCK_MONOTONIC */
 	size_t nfrontends;		   /* in the maps */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "health.h"
 #include "view.h"
 
 /* A backend of the maps, found by what an endpoint of the snapshot tells. */
@@ -120,8 +121,6 @@ static json_t *row_new(void)
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
 		json_object_set_new_nocheck(row, keys[i], json_null());
-	view_set_text(row, "state", "active");
-	view_set_text(row, "health", "off");
 	return row;
 }
 
@@ -149,6 +148,17 @@ static void set_endpoint(json_t *row, const struct model_endpoint *endpoint)
 	json_object_set_new_nocheck(row, "serving", json_boolean(endpoint->serving));
 	json_object_set_new_nocheck(row, "terminating", json_boolean(endpoint->terminating));
 	set_number(row, "weight", endpoint->weight);
+}
+
+static void set_state(json_t *row, const struct view *view, const struct model_service *service,
+		      const struct model_endpoint *endpoint, uint32_t id)
+{
+	bool drained = view->maps->backends[id].flags &
+		       (LB_BACKEND_F_DRAIN | LB_BACKEND_F_DRAIN_ADDR); /* id 0: not */
+
+	view_set_text(row, "state", drained ? "draining" : "active");
+	view_set_text(row, "health",
+		      health_state_name(health_state(view->health, service, endpoint)));
 }
 
 static void set_counters(json_t *row, uint32_t id, uint32_t slots, const struct lb_traffic *traffic,
@@ -192,6 +202,7 @@ char *view_backends(const struct view *view, const char *service, const struct l
 			uint32_t id = known_find(known, nknown, &place, ids[i], &s->endpoints[e]);
 
 			set_endpoint(row, &s->endpoints[e]);
+			set_state(row, view, s, &s->endpoints[e], id);
 			set_counters(row, id, slots[id], traffic, flows);
 			view_rows_add(&rows, row);
 		}

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "addr.h"
@@ -128,6 +129,34 @@ const char *addr_port_format(const struct addr *addr, uint16_t port_host,
 	snprintf(buf, ADDR_PORT_STRLEN, addr->family == 6 ? "[%s]:%u" : "%s:%u",
 		 addr_format(addr, text), port_host);
 	return buf;
+}
+
+int addr_port_parse(const char *text, struct addr *ret, uint16_t *ret_port)
+{
+	bool brackets = *text == '[';
+	const char *end = brackets ? strchr(text, ']') : strrchr(text, ':');
+	const char *port = end ? end + 1 + brackets : NULL;
+	char host[ADDR_STRLEN], *rest;
+	unsigned long number;
+	struct addr addr;
+
+	/* One colon is a port's, more of them an IPv6 address'. */
+	if (!brackets && (!end || strchr(text, ':') != end)) {
+		if (addr_parse(text, ret))
+			return -EINVAL;
+		*ret_port = 0;
+		return 0;
+	}
+	if (!end || (brackets && end[1] != ':') || (size_t)(end - text) >= sizeof(host))
+		return -EINVAL;
+	snprintf(host, sizeof(host), "%.*s", (int)(end - text - brackets), text + brackets);
+	number = strtoul(port, &rest, 10);
+	if (*port < '0' || *port > '9' || *rest || strlen(port) > 5 || !number ||
+	    number > UINT16_MAX || addr_parse(host, &addr) || (addr.family == 6) != brackets)
+		return -EINVAL;
+	*ret = addr;
+	*ret_port = number;
+	return 0;
 }
 
 const char *addr_special(const struct addr *addr)

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "addr.h"
+#include "health_check.h"
 
 enum frontend_kind {
 	FRONTEND_CLUSTER_IP,
@@ -54,6 +55,7 @@ struct model_service {
 	bool round_robin;		     /* backends take turns */
 	bool internal_local, external_local; /* traffic policies (rule 31) */
 	uint32_t affinity_s;		     /* 0 = none */
+	struct health_check check;	     /* HEALTH_UNSET = as lbd's options say */
 	struct model_frontend *frontends;    /* sorted by kind, address, port */
 	size_t nfrontends;
 	struct model_endpoint *endpoints; /* sorted by address, port */

@@ -11,6 +11,7 @@
 #define PROXY_NAME "guideway"
 #define ANNOTATION_WEIGHTS "guideway.io/weights"
 #define ANNOTATION_SCHEDULER "guideway.io/scheduler"
+#define ANNOTATION_HEALTH "guideway.io/health-check"
 
 /* Rules 1-3: is the Service for this proxy at all? */
 static int handled_read(struct reading *reading, const struct field *metadata,
@@ -303,6 +304,20 @@ static int choice_read(struct reading *reading, const struct field *field, const
 	return 0;
 }
 
+static int check_read(struct reading *reading, const struct field *annotation,
+		      struct object_service *service)
+{
+	char quoted[ERROR_QUOTE_LEN];
+	const char *text;
+	int err;
+
+	err = field_string(reading, annotation, &text);
+	if (!err && field_present(annotation) && health_check_parse(text, &service->check))
+		err = field_refuse(reading, annotation, "%s is not " HEALTH_CHECK_FORMS,
+				   error_quote(text, quoted));
+	return err;
+}
+
 static int affinity_read(struct reading *reading, const struct field *spec,
 			 struct object_service *service)
 {
@@ -349,6 +364,7 @@ int object_read_service(struct reading *reading, const struct field *root, struc
 	struct field annotations = field_get(&metadata, "annotations");
 	struct field weights = field_get(&annotations, ANNOTATION_WEIGHTS);
 	struct field scheduler = field_get(&annotations, ANNOTATION_SCHEDULER);
+	struct field check = field_get(&annotations, ANNOTATION_HEALTH);
 	int err;
 
 	err = field_need(reading, &spec);
@@ -375,6 +391,8 @@ int object_read_service(struct reading *reading, const struct field *root, struc
 	if (!err)
 		err = choice_read(reading, &scheduler, "maglev", "round-robin",
 				  &service->round_robin);
+	if (!err)
+		err = check_read(reading, &check, service);
 	if (!err)
 		err = affinity_read(reading, &spec, service);
 	if (!err)

@@ -17,6 +17,7 @@
 
 #include "addr.h"
 #include "document.h"
+#include "health_check.h"
 #include "pool.h"
 
 #define OBJECT_MAX_PORTS 256	  /* of a Service, of a slice */
@@ -70,6 +71,7 @@ struct object_service {
 	uint32_t affinity_s;		     /* sessionAffinity ClientIP's time-out; 0 = none */
 	bool internal_local, external_local; /* traffic policies */
 	bool round_robin;		     /* guideway.io/scheduler */
+	struct health_check check;	     /* guideway.io/health-check */
 };
 
 struct object_endpoint {

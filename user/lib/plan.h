@@ -61,6 +61,13 @@ struct plan_hop {
 	bool remote; /* an uplink leads there: it is on another node */
 };
 
+/* What a checker says of an endpoint. */
+enum plan_health {
+	PLAN_HEALTH_UP, /* or nobody checks it */
+	PLAN_HEALTH_DOWN,
+	PLAN_HEALTH_UNKNOWN, /* not yet: as it was before, when a lbd before this one knew */
+};
+
 struct plan_options {
 	uint64_t now_ticks;    /* see LB_TICK_SHIFT */
 	uint64_t linger_ticks; /* how long a backend in no slice keeps its TCP flows */
@@ -68,10 +75,10 @@ struct plan_options {
 	struct plan_hop (*next_hop)(void *arg, const struct addr *addr);
 	void *arg;
 	enum plan_bypass bypass;
-	/* Does an endpoint fail its health check?  NULL = nobody checks. */
-	bool (*is_down)(void *arg, const struct model_service *service,
-			const struct model_endpoint *endpoint);
-	void *is_down_arg;
+	/* NULL = nobody checks. */
+	enum plan_health (*health)(void *arg, const struct model_service *service,
+				   const struct model_endpoint *endpoint);
+	void *health_arg;
 };
 
 struct plan_service {

@@ -127,10 +127,29 @@ static struct plan_hop endpoint_hop(const struct planner *p, const struct model_
 /* What keeps a usable endpoint from new flows. */
 #define BACKEND_UNFIT (LB_BACKEND_F_DOWN | PLANNER_DRAINS)
 
+/* LB_BACKEND_F_DOWN or 0.  old: the backend of the address as the maps have it, perhaps
+ * another pod's or free. */
+static __u8 backend_health(const struct planner *p, const struct model_service *service,
+			   const struct model_endpoint *endpoint, const struct lb_backend *old)
+{
+	if (!p->options->health)
+		return 0;
+	switch (p->options->health(p->options->health_arg, service, endpoint)) {
+	case PLAN_HEALTH_DOWN:
+		return LB_BACKEND_F_DOWN;
+	case PLAN_HEALTH_UNKNOWN:
+		return old->state == LB_BACKEND_ACTIVE && old->uid == plan_uid(endpoint->uid)
+			       ? old->flags & LB_BACKEND_F_DOWN
+			       : 0;
+	default:
+		return 0;
+	}
+}
+
 /* LB_BACKEND_F_* */
 static __u8 backend_flags(const struct planner *p, const struct model_service *service,
 			  const struct model_endpoint *endpoint, const bool any_ready[LB_SCOPE_MAX],
-			  const struct plan_hop *hop)
+			  const struct plan_hop *hop, const struct lb_backend *old)
 {
 	__u8 flags = hop->remote ? LB_BACKEND_F_REMOTE : 0;
 	bool stack = hop->stack;
@@ -150,9 +169,8 @@ static __u8 backend_flags(const struct planner *p, const struct model_service *s
 		flags |= LB_BACKEND_F_STACK;
 	flags |= planner_drained(p, endpoint);
 	if (!endpoint->serving && !endpoint->ready)
-		flags |= LB_BACKEND_F_DOWN;
-	if (p->options->is_down && p->options->is_down(p->options->is_down_arg, service, endpoint))
-		flags |= LB_BACKEND_F_DOWN;
+		flags |= LB_BACKEND_F_NOT_SERVING;
+	flags |= backend_health(p, service, endpoint, old);
 	if (flags & BACKEND_UNFIT)
 		return flags;
 	if (endpoint->weight && model_endpoint_usable(endpoint, any_ready[LB_SCOPE_CLUSTER]))
@@ -231,7 +249,8 @@ int planner_place_endpoints(struct planner *p, uint32_t id)
 		value.generation = backends[placed->backend].generation;
 		hop = endpoint_hop(p, endpoint);
 		value.next_hop = hop.next_hop;
-		value.flags = backend_flags(p, service->model, endpoint, any_ready, &hop);
+		value.flags = backend_flags(p, service->model, endpoint, any_ready, &hop,
+					    &backends[placed->backend]);
 		placed->reachable = LB_NEXT_HOP_DEVICE(value.next_hop);
 		placed->fit = !(value.flags & BACKEND_UNFIT);
 		service->nleft++;
