@@ -14,10 +14,8 @@ const volatile __u64 config_hash_seed = 0;
 const volatile __u64 config_jiffies_start = 0;
 const volatile __u32 config_jiffy_ns = 0;
 
-/* How long a flow without packets is remembered, in ticks, by enum
- * lb_flow_state: half-open 60 s, TCP 6 h, closing 60 s; UDP 30 s and 120 s. */
-const volatile __u32 config_tcp_timeout_ticks[3] = {LB_TICKS(60), LB_TICKS(6 * 3600), LB_TICKS(60)};
-const volatile __u32 config_udp_timeout_ticks[3] = {LB_TICKS(30), LB_TICKS(120), LB_TICKS(30)};
+const volatile __u32 config_tcp_timeout_ticks[3] = LB_TCP_TIMEOUTS;
+const volatile __u32 config_udp_timeout_ticks[3] = LB_UDP_TIMEOUTS;
 
 /* A SYN sent again after so long without an answer gets another backend.
  * Clients wait a second (RFC 6298); less would take a slow backend for a dead

@@ -277,6 +277,17 @@ _Static_assert(sizeof(struct lb_tuple6) == 40, "ABI");
  * of addresses that answer nothing can't push out an established flow, and one
  * of addresses that a server talks to over UDP no TCP connection.
  */
+/* How long a flow without packets is remembered, in ticks, by enum
+ * lb_flow_state: half-open 60 s, TCP 6 h, closing 60 s; UDP 30 s and 120 s. */
+#define LB_TCP_TIMEOUTS \
+	{ \
+		LB_TICKS(60), LB_TICKS(6 * 3600), LB_TICKS(60) \
+	}
+#define LB_UDP_TIMEOUTS \
+	{ \
+		LB_TICKS(30), LB_TICKS(120), LB_TICKS(30) \
+	}
+
 enum lb_flow_state {
 	LB_FLOW_NEW = 0,	 /* flows: the client sent; replies: no answer yet */
 	LB_FLOW_ESTABLISHED = 1, /* flows: it sent again; replies: an answer was seen */

@@ -138,7 +138,7 @@ lbctl_on() { # NODE ARGS...
 	local node=$1
 	shift
 	nsenter --net="/run/netns/$(namespace "$node")" "$(program lbctl)" \
-		--control "$(node_dir "$node")/lbd.sock" "$@"
+		--control "$(node_dir "$node")/lbd.sock" --bpffs "$(node_dir "$node")/bpf/guideway" "$@"
 }
 
 # Wait until every lbd has all manifests in its maps.

@@ -23,6 +23,11 @@ static int world_step(struct world *world, const char *call)
 
 /* ---- maps.h --------------------------------------------------------------- */
 
+WEAK uint64_t maps_now_ticks(void)
+{
+	return 0;
+}
+
 WEAK int maps_make_writable(struct maps *maps, struct error *error)
 {
 	(void)error;

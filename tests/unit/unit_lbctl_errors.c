@@ -112,8 +112,9 @@ static void bad_usage_is_one_line_and_exit_2(void **state)
 		const char *err;
 	} cases[] = {
 		{ARGS("frobnicate"), "unknown command 'frobnicate' (see lbctl --help)"},
-		{ARGS("services"), "'services' needs a word more: list"},
-		{ARGS("services", "lost"), "unknown command 'services lost', known is: list"},
+		{ARGS("services"), "'services' needs a word more: list, describe"},
+		{ARGS("services", "lost"),
+		 "unknown command 'services lost', known is: list, describe"},
 		{ARGS("service", "list"), "unknown command 'service' (see lbctl --help)"},
 		{ARGS(""), "unknown command '' (see lbctl --help)"},
 		{ARGS("status", "now"), "'status' takes no argument 'now'"},

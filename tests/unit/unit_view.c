@@ -182,7 +182,7 @@ static json_t *parsed(char *text, size_t length)
 static json_t *shown_services(void)
 {
 	size_t length;
-	char *text = view_services(&view, &length);
+	char *text = view_services(&view, NULL, &length);
 
 	return json_object_get(parsed(text, length), "services");
 }
@@ -226,11 +226,14 @@ static void services_have_frontends_endpoints_and_state(void **state)
 	assert_int_equal(json_array_size(rows), 3);
 	assert_json(
 		json_array_get(rows, 2),
-		"{s:s, s:s, s:s, s:s, s:i, s:[{s:s,s:s,s:i}, {s:s,s:s,s:i}], s:i, s:i, s:s, s:s}",
+		"{s:s, s:s, s:s, s:s, s:i, s:[{s:s,s:s,s:i}, {s:s,s:s,s:i}], s:i, s:i, s:s, s:s, "
+		"s:s, s:s, s:i, s:s, s:s}",
 		"service", "default/web", "port_name", "http", "protocol", "TCP", "family", "IPv4",
 		"port", 80, "frontends", "kind", "ClusterIP", "address", "10.96.0.10", "port", 80,
 		"kind", "NodePort", "address", "10.200.0.1", "port", 30080, "endpoints", 2,
-		"usable", 2, "state", "ok", "reason", "");
+		"usable", 2, "state", "ok", "reason", "", "internal_policy", "Cluster",
+		"external_policy", "Cluster", "affinity_s", 0, "scheduler", "maglev",
+		"health_check", "none");
 }
 
 static const char *service_field(size_t i, const char *key)

@@ -99,12 +99,12 @@ static int drain_request(const struct invocation *invocation, const char *what, 
 	return err;
 }
 
-static int drain(const struct invocation *invocation, FILE *out, struct error *error)
+static int drain(struct invocation *invocation, FILE *out, struct error *error)
 {
 	return drain_request(invocation, "drain", invocation->wait, out, error);
 }
 
-static int undrain(const struct invocation *invocation, FILE *out, struct error *error)
+static int undrain(struct invocation *invocation, FILE *out, struct error *error)
 {
 	return drain_request(invocation, "undrain", false, out, error);
 }

@@ -70,20 +70,21 @@ static const struct table_column columns[] = {
 };
 
 static const struct list services = {
+	.resource = RESOURCE_SERVICES,
 	.key = "services",
 	.columns = columns,
 	.ncolumns = sizeof(columns) / sizeof(*columns),
 	.name = cell_name,
 };
 
-static int services_list(const struct invocation *invocation, FILE *out, struct error *error)
+static int services_list(struct invocation *invocation, FILE *out, struct error *error)
 {
-	return list_show(&services, "/v1/services", invocation, out, error);
+	return list_show(&services, invocation, out, error);
 }
 
 const struct command cmd_services_list = {
 	.words = "services list",
 	.summary = "services and how many backends they use",
-	.flags = COMMAND_F_WATCH | COMMAND_F_NAME,
+	.flags = COMMAND_F_WATCH | COMMAND_F_SERVICE | COMMAND_F_NAME,
 	.run = services_list,
 };

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "command.h"
 #include "lb.h"
-#include "table.h"
+#include "list.h"
 
 static const struct reason {
 	const char *text, *verdict, *meaning;
@@ -37,19 +39,6 @@ static const struct table_column refused_columns[] = {
 	{.header = "REASON", .key = "reason"},
 };
 
-/* As kubectl shows ages: the two largest units. */
-static void uptime_print(long long s, FILE *out)
-{
-	if (s >= 86400)
-		fprintf(out, "%lldd%lldh", s / 86400, s / 3600 % 24);
-	else if (s >= 3600)
-		fprintf(out, "%lldh%lldm", s / 3600, s / 60 % 60);
-	else if (s >= 60)
-		fprintf(out, "%lldm%llds", s / 60, s % 60);
-	else
-		fprintf(out, "%llds", s);
-}
-
 static void summary_print(const struct value *status, FILE *out)
 {
 	long long revision = value_get_number(status, "revision");
@@ -60,7 +49,7 @@ static void summary_print(const struct value *status, FILE *out)
 	fputs("\nDaemon:      lbd ", out);
 	table_safe(value_get_text(status, "version"), out);
 	fprintf(out, ", pid %lld, up ", value_get_number(status, "pid"));
-	uptime_print(value_get_number(status, "uptime_s"), out);
+	list_age(value_get_number(status, "uptime_s"), out);
 	fputs("\nSource:      ", out);
 	table_safe(value_get_text(status, "source"), out);
 	fputs(" (", out);
@@ -70,6 +59,10 @@ static void summary_print(const struct value *status, FILE *out)
 		fputs("in the maps\n", out);
 	else
 		fprintf(out, "the maps hold %lld\n", synced);
+}
+
+static void counts_print(const struct value *status, FILE *out)
+{
 	fprintf(out, "Services:    %lld\nFrontends:   %lld\nBackends:    %lld\n",
 		value_get_number(status, "services"), value_get_number(status, "frontends"),
 		value_get_number(status, "backends"));
@@ -107,14 +100,36 @@ static int packets_print(const struct value *status, bool wide, FILE *out)
 
 #define TABLE(columns) columns, sizeof(columns) / sizeof(*(columns))
 
-static int status_print(const struct value *status, bool wide, FILE *out)
+/* A daemon that was killed leaves its socket, whose time it renewed while it lived. */
+static void absence_print(const struct invocation *invocation, FILE *out)
+{
+	struct stat socket;
+	char text[32];
+
+	if (stat(invocation->control, &socket)) {
+		fputs("Daemon:      not running, ended in order\n", out);
+		return;
+	}
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime(&socket.st_mtime));
+	fprintf(out, "Daemon:      not running, stale since %s\n", text);
+}
+
+static int status_print(const struct value *status, const struct invocation *invocation, FILE *out)
 {
 	const struct value *refused = value_get(status, "refused");
-	int err;
+	bool wide = invocation->output == OUTPUT_WIDE;
+	int err = 0;
 
-	summary_print(status, out);
-	fputc('\n', out);
-	err = table_print(TABLE(attachment_columns), value_get(status, "attachments"), wide, out);
+	if (invocation->from_pins)
+		absence_print(invocation, out);
+	else
+		summary_print(status, out);
+	counts_print(status, out);
+	if (!invocation->from_pins) {
+		fputc('\n', out);
+		err = table_print(TABLE(attachment_columns), value_get(status, "attachments"), wide,
+				  out);
+	}
 	if (!err && refused->span > 1) {
 		fputc('\n', out);
 		err = table_print(TABLE(refused_columns), refused, wide, out);
@@ -126,13 +141,13 @@ static int status_print(const struct value *status, bool wide, FILE *out)
 	return err;
 }
 
-static int status_show(const struct invocation *invocation, FILE *out, struct error *error)
+static int status_show(struct invocation *invocation, FILE *out, struct error *error)
 {
 	const struct value *status;
 	struct answer *answer;
 	int err;
 
-	err = client_get(invocation->client, "/v1/status", &answer, error);
+	err = resource_get(invocation, RESOURCE_STATUS, &answer, error);
 	if (err)
 		return err;
 	status = answer_root(answer);
@@ -141,7 +156,7 @@ static int status_show(const struct invocation *invocation, FILE *out, struct er
 	else if (output_is_document(invocation->output))
 		err = output_document(answer, invocation->output, out, error);
 	else
-		err = status_print(status, invocation->output == OUTPUT_WIDE, out);
+		err = status_print(status, invocation, out);
 	if (err == -ENOMEM)
 		error_set(error, err, "out of memory");
 	answer_free(answer);

@@ -14,7 +14,7 @@ static bool may_pass(int err)
 	return err == -EAGAIN || err == -ENOENT || err == -ETIMEDOUT;
 }
 
-static int wait_synced(const struct invocation *invocation, FILE *out, struct error *error)
+static int wait_synced(struct invocation *invocation, FILE *out, struct error *error)
 {
 	long long deadline = deadline_after(invocation->timeout_s);
 	const struct value *revision;

@@ -20,11 +20,14 @@
 
 struct invocation {
 	enum output_format output;
-	const char *control; /* path of the daemon's socket */
-	const char *service; /* --service: "NS/NAME", NULL = all */
-	const char *operand; /* what follows the command's words */
-	unsigned int timeout_s;
+	const char *control;		    /* path of the daemon's socket */
+	const char *service;		    /* --service: "NS/NAME", NULL = all */
+	const char *operand;		    /* what follows the command's words */
+	const char *backend, *client_place; /* --backend, --client: ADDR[:PORT]; NULL = all */
+	const char *bpffs;		    /* where maps are pinned */
+	unsigned int timeout_s, limit;	    /* limit 0 = none */
 	bool watch, wait;
+	bool from_pins; /* the result is the maps', no daemon runs */
 	struct client *client;
 };
 
@@ -35,21 +38,33 @@ enum command_flag {
 	COMMAND_F_TIMEOUT = 1U << 2,
 	COMMAND_F_NAME = 1U << 3, /* -o name: its result has names */
 	COMMAND_F_WAIT = 1U << 4,
+	COMMAND_F_PLACES = 1U << 5, /* --backend, --client */
+	COMMAND_F_LIMIT = 1U << 6,
+	COMMAND_F_SELECTS = 1U << 7, /* not without --service, --backend or --client */
 };
 
 struct command {
-	const char *words;   /* "services list" */
-	const char *operand; /* what has to follow: "ADDR[:PORT]"; NULL = nothing */
+	const char *words;	 /* "services list" */
+	const char *operand;	 /* what has to follow: "ADDR[:PORT]"; NULL = nothing */
+	bool operand_is_service; /* NS/NAME, perhaps :PORT */
 	const char *summary;
 	unsigned int flags; /* COMMAND_F_* */
 	/* Returns 0, or -errno with the error's text set. */
-	int (*run)(const struct invocation *invocation, FILE *out, struct error *error);
+	int (*run)(struct invocation *invocation, FILE *out, struct error *error);
 };
 
 extern const struct command cmd_services_list;
+extern const struct command cmd_services_describe;
 extern const struct command cmd_backends_list;
 extern const struct command cmd_backends_drain;
 extern const struct command cmd_backends_undrain;
+extern const struct command cmd_flows_list;
+extern const struct command cmd_flows_delete;
+extern const struct command cmd_affinity_list;
+extern const struct command cmd_ring_show;
+extern const struct command cmd_stats;
+extern const struct command cmd_diff;
+extern const struct command cmd_export;
 extern const struct command cmd_status;
 extern const struct command cmd_wait;
 

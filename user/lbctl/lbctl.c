@@ -27,7 +27,7 @@ static void error_show(const struct error *error, enum output_format format)
 }
 
 /* Run the command with its result in memory, malloc'ed. */
-static int command_run(const struct request *request, char **ret, struct error *error)
+static int command_run(struct request *request, char **ret, struct error *error)
 {
 	char *text = NULL;
 	size_t size;
@@ -48,7 +48,7 @@ static int command_run(const struct request *request, char **ret, struct error *
 
 /* Print the result whenever it differs from the one before.  The first request
  * has to succeed; later a daemon may go and come back. */
-static int command_watch(const struct request *request, struct error *error)
+static int command_watch(struct request *request, struct error *error)
 {
 	enum output_format format = request->invocation.output;
 	const char *separator = format == OUTPUT_YAML ? "---\n" : "\n";
@@ -83,6 +83,14 @@ static int command_watch(const struct request *request, struct error *error)
 	return 0; /* main() tells what is wrong with stdout */
 }
 
+/* Said once, and not where a program reads. */
+static void pins_note(const struct invocation *invocation)
+{
+	if (invocation->from_pins && !output_is_document(invocation->output))
+		fprintf(stderr, "lbctl: no daemon answers on %s: this is what the maps hold\n",
+			invocation->control);
+}
+
 static int request_run(struct request *request, struct error *error)
 {
 	struct invocation *invocation = &request->invocation;
@@ -101,6 +109,7 @@ static int request_run(struct request *request, struct error *error)
 		return err;
 	err = invocation->watch ? command_watch(request, error)
 				: request->command->run(invocation, stdout, error);
+	pins_note(invocation);
 	client_close(invocation->client);
 	return err;
 }

@@ -15,12 +15,42 @@ void list_cell_service(const struct value *row, FILE *out)
 		fprintf(out, ":%s", port_name);
 }
 
+void list_place(const char *address, long long port, FILE *out)
+{
+	fprintf(out, strchr(address, ':') ? "[%s]:%lld" : "%s:%lld", address, port);
+}
+
 void list_cell_address(const struct value *row, FILE *out)
 {
-	const char *address = value_get_text(row, "address");
-	bool v6 = strchr(address, ':');
+	list_place(value_get_text(row, "address"), value_get_number(row, "port"), out);
+}
 
-	fprintf(out, v6 ? "[%s]:%lld" : "%s:%lld", address, value_get_number(row, "port"));
+void list_age(long long s, FILE *out)
+{
+	if (s >= 86400)
+		fprintf(out, "%lldd%lldh", s / 86400, s / 3600 % 24);
+	else if (s >= 3600)
+		fprintf(out, "%lldh%lldm", s / 3600, s / 60 % 60);
+	else if (s >= 60)
+		fprintf(out, "%lldm%llds", s / 60, s % 60);
+	else
+		fprintf(out, "%llds", s);
+}
+
+void list_cell_status(const struct value *row, FILE *out)
+{
+	if (!strcmp(value_get_text(row, "health"), "down"))
+		fputs("down", out);
+	else if (!strcmp(value_get_text(row, "state"), "draining"))
+		fputs("draining", out);
+	else if (value_get(row, "terminating")->type == VALUE_TRUE)
+		fputs("terminating", out);
+	else if (value_get(row, "ready")->type == VALUE_FALSE)
+		fputs("not_ready", out);
+	else if (!strcmp(value_get_text(row, "slots"), "0"))
+		fputs("unused", out);
+	else
+		fputs(value_get_text(row, "state"), out);
 }
 
 static int compare(const void *a, const void *b)
@@ -69,14 +99,29 @@ out:
 	return err;
 }
 
-int list_show(const struct list *list, const char *path, const struct invocation *invocation,
-	      FILE *out, struct error *error)
+/* What the limit has cut. */
+static void rest_print(const struct value *root, const struct list *list, const struct value *rows,
+		       FILE *out)
+{
+	long long total = value_get_number(root, list->total), n = 0;
+
+	value_foreach(rows, row)
+	{
+		(void)row;
+		n++;
+	}
+	if (total > n)
+		fprintf(out, "... and %lld more (--limit)\n", total - n);
+}
+
+int list_show(const struct list *list, struct invocation *invocation, FILE *out,
+	      struct error *error)
 {
 	const struct value *rows;
 	struct answer *answer;
 	int err;
 
-	err = client_get(invocation->client, path, &answer, error);
+	err = resource_get(invocation, list->resource, &answer, error);
 	if (err)
 		return err;
 	rows = value_get(answer_root(answer), list->key);
@@ -90,6 +135,8 @@ int list_show(const struct list *list, const char *path, const struct invocation
 	else
 		err = table_print(list->columns, list->ncolumns, rows,
 				  invocation->output == OUTPUT_WIDE, out);
+	if (!err && !output_is_document(invocation->output) && list->total)
+		rest_print(answer_root(answer), list, rows, out);
 	if (err == -ENOMEM)
 		error_set(error, err, "out of memory");
 	answer_free(answer);

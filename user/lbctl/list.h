@@ -7,20 +7,30 @@
 #define LBCTL_LIST_H
 
 #include "command.h"
+#include "resource.h"
 #include "table.h"
 
 struct list {
-	const char *key; /* of the array in the answer */
+	enum resource resource;
+	const char *key;   /* of the array in the answer */
+	const char *total; /* of a number: how many rows there are without the limit; NULL = none */
 	const struct table_column *columns;
 	size_t ncolumns;
 	void (*name)(const struct value *row, FILE *out); /* for -o name */
 };
 
-int list_show(const struct list *list, const char *path, const struct invocation *invocation,
-	      FILE *out, struct error *error);
+int list_show(const struct list *list, struct invocation *invocation, FILE *out,
+	      struct error *error);
 
 /* Cells of more than one list: "NS/NAME:port-name", "ADDRESS:PORT". */
 void list_cell_service(const struct value *row, FILE *out);
 void list_cell_address(const struct value *row, FILE *out);
+/* Why a backend gets no new flows, or "active": ready, state and health in a word. */
+void list_cell_status(const struct value *row, FILE *out);
+
+/* "ADDRESS:PORT", IPv6 in brackets. */
+void list_place(const char *address, long long port, FILE *out);
+/* As kubectl shows ages: the two largest units. */
+void list_age(long long s, FILE *out);
 
 #endif

@@ -7,14 +7,23 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "addr.h"
+
 #define DEFAULT_CONTROL "/run/guideway/lbd.sock"
+#define DEFAULT_BPFFS "/sys/fs/bpf/guideway"
 #define DEFAULT_TIMEOUT_S 30
-#define TIMEOUT_MAX_S 1000000
+#define DEFAULT_LIMIT 1000
+#define NUMBER_MAX 1000000
 #define USAGE_COLUMN 37 /* where the usage explains */
 
 static const struct command *const commands[] = {
-	&cmd_services_list,    &cmd_backends_list, &cmd_backends_drain,
-	&cmd_backends_undrain, &cmd_status,	   &cmd_wait,
+	&cmd_services_list,    &cmd_services_describe,
+	&cmd_backends_list,    &cmd_backends_drain,
+	&cmd_backends_undrain, &cmd_flows_list,
+	&cmd_flows_delete,     &cmd_affinity_list,
+	&cmd_ring_show,	       &cmd_stats,
+	&cmd_status,	       &cmd_diff,
+	&cmd_export,	       &cmd_wait,
 };
 #define NCOMMANDS (sizeof(commands) / sizeof(*commands))
 
@@ -25,9 +34,13 @@ static const struct option_row {
 	unsigned int flag;
 } option_rows[] = {
 	{{"control", 1, NULL, 'c'}, "PATH", "its socket (" DEFAULT_CONTROL ")", 0},
+	{{"bpffs", 1, NULL, 'b'}, "DIR", "its maps (" DEFAULT_BPFFS ")", 0},
 	{{"output", 1, NULL, 'o'}, "FORMAT", "table (default), wide, json, yaml or name", 0},
 	{{"watch", 0, NULL, 'w'}, NULL, "repeat, print it again when it changed", COMMAND_F_WATCH},
 	{{"service", 1, NULL, 's'}, "NS/NAME", "of this service alone", COMMAND_F_SERVICE},
+	{{"backend", 1, NULL, 'B'}, "ADDR[:PORT]", "of this backend alone", COMMAND_F_PLACES},
+	{{"client", 1, NULL, 'C'}, "ADDR[:PORT]", "of this client alone", COMMAND_F_PLACES},
+	{{"limit", 1, NULL, 'L'}, "N", "at most N rows (1000), 0: all", COMMAND_F_LIMIT},
 	{{"wait", 0, NULL, 'W'}, NULL, "until no flow is left there", COMMAND_F_WAIT},
 	{{"timeout", 1, NULL, 't'}, "S", "wait at most S seconds (30)", COMMAND_F_TIMEOUT},
 	{{"version", 0, NULL, 'V'}, NULL, "print the version", 0},
@@ -48,9 +61,12 @@ void request_usage(FILE *out)
 
 		for (size_t o = 0; o < NOPTIONS; o++)
 			if (option_rows[o].flag & command->flags && option_rows[o].argument &&
-			    !command->operand)
+			    !command->operand && !(command->flags & COMMAND_F_LIMIT) &&
+			    !(command->flags & COMMAND_F_PLACES))
 				width += fprintf(out, " [--%s %s]", option_rows[o].option.name,
 						 option_rows[o].argument);
+		if (command->flags & (COMMAND_F_PLACES | COMMAND_F_LIMIT))
+			width += fprintf(out, " [OPTION ...]");
 		fprintf(out, "%*s%s\n", width < USAGE_COLUMN ? USAGE_COLUMN - width : 1, "",
 			command->summary);
 	}
@@ -78,6 +94,21 @@ static bool service_is_valid(const char *text)
 	       !strchr(slash + 1, '/');
 }
 
+/* The same, perhaps with ":PORT", a name or a number. */
+static bool service_port_is_valid(const char *text)
+{
+	const char *colon = strchr(text, ':');
+	char service[128];
+
+	if (!colon)
+		return service_is_valid(text);
+	if ((size_t)(colon - text) >= sizeof(service))
+		return false;
+	snprintf(service, sizeof(service), "%.*s", (int)(colon - text), text);
+	return service_is_valid(service) && colon[1] &&
+	       strspn(colon + 1, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(colon + 1);
+}
+
 static int control_check(const char *name, const char *path, struct error *error)
 {
 	const struct sockaddr_un address;
@@ -90,17 +121,29 @@ static int control_check(const char *name, const char *path, struct error *error
 	return 0;
 }
 
-static int timeout_parse(const char *text, unsigned int *ret, struct error *error)
+static int number_parse(const char *option, const char *what, const char *text, unsigned int *ret,
+			struct error *error)
 {
-	unsigned long timeout_s;
+	unsigned long number;
 	char *end;
 
 	errno = 0;
-	timeout_s = strtoul(text, &end, 10);
-	if (errno || *end || *text < '0' || *text > '9' || timeout_s > TIMEOUT_MAX_S)
-		return error_set(error, -EINVAL, "--timeout: '%s' is no number of seconds (0-%d)",
-				 text, TIMEOUT_MAX_S);
-	*ret = timeout_s;
+	number = strtoul(text, &end, 10);
+	if (errno || *end || *text < '0' || *text > '9' || number > NUMBER_MAX)
+		return error_set(error, -EINVAL, "%s: '%s' is no number of %s (0-%d)", option, text,
+				 what, NUMBER_MAX);
+	*ret = number;
+	return 0;
+}
+
+static int place_parse(const char *option, const char *text, const char **ret, struct error *error)
+{
+	struct addr addr;
+	uint16_t port;
+
+	if (addr_port_parse(text, &addr, &port))
+		return error_set(error, -EINVAL, "%s: '%s' is not ADDR or ADDR:PORT", option, text);
+	*ret = text;
 	return 0;
 }
 
@@ -129,7 +172,16 @@ static int option_take(struct request *request, int letter, const char *value, s
 		invocation->service = value;
 		return 0;
 	case 't':
-		return timeout_parse(value, &invocation->timeout_s, error);
+		return number_parse("--timeout", "seconds", value, &invocation->timeout_s, error);
+	case 'L':
+		return number_parse("--limit", "rows", value, &invocation->limit, error);
+	case 'B':
+		return place_parse("--backend", value, &invocation->backend, error);
+	case 'C':
+		return place_parse("--client", value, &invocation->client_place, error);
+	case 'b':
+		invocation->bpffs = value;
+		return 0;
 	case 'V':
 		request->version = true;
 		return 0;
@@ -234,6 +286,10 @@ static int command_find(struct request *request, char **words, size_t n, struct 
 				 request->command->operand);
 	if (request->command->operand)
 		request->invocation.operand = words[matched++];
+	if (request->command->operand_is_service &&
+	    !service_port_is_valid(request->invocation.operand))
+		return error_set(error, -EINVAL, "'%s' is not %s", request->invocation.operand,
+				 request->command->operand);
 	if (matched < n)
 		return error_set(error, -EINVAL, "'%s' takes no argument '%s'",
 				 request->command->words, words[matched]);
@@ -249,6 +305,10 @@ static int command_check(const struct request *request, struct error *error)
 		if (extra & option_rows[o].flag)
 			return error_set(error, -EINVAL, "'%s' takes no option --%s",
 					 request->command->words, option_rows[o].option.name);
+	if (request->command->flags & COMMAND_F_SELECTS &&
+	    !(request->flags & (COMMAND_F_SERVICE | COMMAND_F_PLACES)))
+		return error_set(error, -EINVAL, "'%s' needs --service, --backend or --client",
+				 request->command->words);
 	if (request->invocation.output == OUTPUT_NAME &&
 	    !(request->command->flags & COMMAND_F_NAME))
 		return error_set(error, -EINVAL, "-o name: '%s' shows nothing with a name",
@@ -258,11 +318,13 @@ static int command_check(const struct request *request, struct error *error)
 
 int request_read(struct request *request, int argc, char **argv, struct error *error)
 {
-	const char *control = getenv("GUIDEWAY_CONTROL");
+	const char *control = getenv("GUIDEWAY_CONTROL"), *bpffs = getenv("GUIDEWAY_BPFFS");
 	int err;
 
 	*request = (struct request){
-		.invocation = {.control = DEFAULT_CONTROL, .timeout_s = DEFAULT_TIMEOUT_S},
+		.invocation = {.control = DEFAULT_CONTROL,
+			       .bpffs = bpffs && *bpffs ? bpffs : DEFAULT_BPFFS,
+			       .timeout_s = DEFAULT_TIMEOUT_S},
 	};
 	if (control && *control)
 		request->invocation.control = control;
@@ -272,6 +334,9 @@ int request_read(struct request *request, int argc, char **argv, struct error *e
 	err = command_find(request, argv + optind, argc - optind, error);
 	if (!err)
 		err = command_check(request, error);
+	if (!err && request->command->flags & COMMAND_F_LIMIT &&
+	    !(request->flags & COMMAND_F_LIMIT))
+		request->invocation.limit = DEFAULT_LIMIT;
 	if (!err && request->invocation.control == control)
 		err = control_check("GUIDEWAY_CONTROL", control, error);
 	return err;

@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <jansson.h>
 #include <microhttpd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "api_filter.h"
 #include "api_socket.h"
 #include "httpd.h"
+#include "show.h"
 
 #define API_BODY_BYTES (64 * 1024) /* no request needs one */
 #define API_FLOWS_MS 1000	   /* flows are counted at most so often: it walks all of them */
@@ -56,12 +59,6 @@ static void answer_errno(struct answer *answer, const char *what, int err)
 	answer_error(answer, MHD_HTTP_INTERNAL_SERVER_ERROR, error.text);
 }
 
-static void get_services(struct api *api, struct MHD_Connection *connection, struct answer *answer)
-{
-	(void)connection;
-	answer->text = view_services(api->view, &answer->length);
-}
-
 /* Returns 0 or -errno. */
 static int counters_read(struct api *api)
 {
@@ -86,22 +83,62 @@ static int counters_read(struct api *api)
 	return err;
 }
 
+/* *ret = the Service that is asked for, NULL = all.  false: the answer is an error. */
+static bool service_read(struct MHD_Connection *connection, const char **ret, struct answer *answer)
+{
+	*ret = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "service");
+	if (*ret && !strchr(*ret, '/')) {
+		answer_error(answer, MHD_HTTP_BAD_REQUEST, "service: NAMESPACE/NAME expected");
+		return false;
+	}
+	return true;
+}
+
+static void get_services(struct api *api, struct MHD_Connection *connection, struct answer *answer)
+{
+	const char *service;
+
+	if (service_read(connection, &service, answer))
+		answer->text = view_services(api->view, service, &answer->length);
+}
+
 static void get_backends(struct api *api, struct MHD_Connection *connection, struct answer *answer)
 {
-	const char *service =
-		MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "service");
+	const char *service;
 	int err;
 
-	if (service && !strchr(service, '/')) {
-		answer_error(answer, MHD_HTTP_BAD_REQUEST, "service: NAMESPACE/NAME expected");
+	if (!service_read(connection, &service, answer))
 		return;
-	}
 	err = counters_read(api);
 	if (err)
 		answer_errno(answer, "can't read the counters", err);
 	else
 		answer->text = view_backends(api->view, service, api->traffic, api->flows,
 					     &answer->length);
+}
+
+/* Both in one object. */
+static void get_describe(struct api *api, struct MHD_Connection *connection, struct answer *answer)
+{
+	struct answer backends = {.status = MHD_HTTP_OK};
+	char *both = NULL;
+	int length;
+
+	get_services(api, connection, answer);
+	if (answer->status != MHD_HTTP_OK || !answer->text)
+		return;
+	get_backends(api, connection, &backends);
+	if (backends.status != MHD_HTTP_OK || !backends.text) {
+		free(answer->text);
+		*answer = backends;
+		return;
+	}
+	length = asprintf(&both, "%.*s,%s", (int)answer->length - 1, answer->text,
+			  backends.text + 1);
+	free(answer->text);
+	free(backends.text);
+	answer->text = length < 0 ? NULL : both;
+	answer->length = length < 0 ? 0 : (size_t)length;
 }
 
 static void get_status(struct api *api, struct MHD_Connection *connection, struct answer *answer)
@@ -116,21 +153,126 @@ static void get_status(struct api *api, struct MHD_Connection *connection, struc
 		answer->text = view_status(api->view, reasons, &answer->length);
 }
 
+/* One of show.h's. */
+static void answer_show(struct api *api, struct MHD_Connection *connection,
+			int (*show)(const struct maps *maps, const struct show_filter *filter,
+				    FILE *to),
+			struct answer *answer)
+{
+	struct show_filter filter;
+	struct error error;
+	char *text = NULL;
+	size_t length;
+	FILE *to;
+	int err;
+
+	if (api_filter_read(connection, &filter, &error)) {
+		answer_error(answer, MHD_HTTP_BAD_REQUEST, error.text);
+		return;
+	}
+	to = open_memstream(&text, &length);
+	if (!to)
+		return;
+	err = show(api->view->maps, &filter, to);
+	if (fclose(to) && !err)
+		err = -ENOMEM;
+	if (err) {
+		free(text);
+		answer_errno(answer, "can't read the maps", err);
+		return;
+	}
+	answer->text = text;
+	answer->length = length;
+}
+
+static void get_flows(struct api *api, struct MHD_Connection *connection, struct answer *answer)
+{
+	answer_show(api, connection, show_flows, answer);
+}
+
+static void get_affinity(struct api *api, struct MHD_Connection *connection, struct answer *answer)
+{
+	answer_show(api, connection, show_affinity, answer);
+}
+
+static void get_rings(struct api *api, struct MHD_Connection *connection, struct answer *answer)
+{
+	answer_show(api, connection, show_rings, answer);
+}
+
+static void get_stats(struct api *api, struct MHD_Connection *connection, struct answer *answer)
+{
+	answer_show(api, connection, show_stats, answer);
+}
+
+static void get_diff(struct api *api, struct MHD_Connection *connection, struct answer *answer)
+{
+	struct error error;
+	struct plan *plan;
+
+	(void)connection;
+	if (api->calls.diff(api->calls.arg, &plan, &error)) {
+		answer_error(answer, MHD_HTTP_SERVICE_UNAVAILABLE, error.text);
+		return;
+	}
+	answer->text = view_diff(api->view, plan, &answer->length);
+	plan_free(plan);
+}
+
+static void get_export(struct api *api, struct MHD_Connection *connection, struct answer *answer)
+{
+	answer->text = view_export(
+		api->view,
+		MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "service"),
+		&answer->length);
+}
+
+/* {"KEY":NUMBER} */
+static void answer_number(struct answer *answer, const char *key, uint64_t number)
+{
+	json_t *object = json_pack("{s:I}", key, (json_int_t)number);
+
+	answer->text = json_dumps(object, JSON_COMPACT);
+	answer->length = answer->text ? strlen(answer->text) : 0;
+	json_decref(object);
+}
+
+/* Never all of them by an empty request. */
+static void post_flows_delete(struct api *api, struct MHD_Connection *connection,
+			      struct answer *answer)
+{
+	struct show_filter filter;
+	struct error error;
+	uint32_t n;
+	int err;
+
+	if (api_filter_read(connection, &filter, &error)) {
+		answer_error(answer, MHD_HTTP_BAD_REQUEST, error.text);
+		return;
+	}
+	if (!filter.service && !filter.backend.family && !filter.client.family) {
+		answer_error(answer, MHD_HTTP_BAD_REQUEST,
+			     "a service, a backend or a client has to be named");
+		return;
+	}
+	err = show_flows_delete(api->view->maps, &filter, &n);
+	if (err)
+		answer_errno(answer, "can't delete flows", err);
+	else
+		answer_number(answer, "deleted", n);
+}
+
 static void post_sync(struct api *api, struct MHD_Connection *connection, struct answer *answer)
 {
 	struct error error;
 	uint64_t revision;
-	json_t *object;
 
 	(void)connection;
 	if (api->calls.sync(api->calls.arg, &revision, &error)) {
 		answer_error(answer, MHD_HTTP_SERVICE_UNAVAILABLE, error.text);
 		return;
 	}
-	object = json_pack("{s:I}", "revision", (json_int_t)revision);
-	answer->text = json_dumps(object, JSON_COMPACT);
-	answer->length = answer->text ? strlen(answer->text) : 0;
-	json_decref(object);
+	answer_number(answer, "revision", revision);
 }
 
 static void drain_set_by(struct api *api, struct MHD_Connection *connection, bool drain,
@@ -143,7 +285,6 @@ static void drain_set_by(struct api *api, struct MHD_Connection *connection, boo
 	char *end = NULL;
 	struct error error;
 	struct addr addr;
-	json_t *object;
 	size_t n;
 	int err;
 
@@ -166,10 +307,7 @@ static void drain_set_by(struct api *api, struct MHD_Connection *connection, boo
 			     error.text);
 		return;
 	}
-	object = json_pack("{s:I}", "backends", (json_int_t)n);
-	answer->text = json_dumps(object, JSON_COMPACT);
-	answer->length = answer->text ? strlen(answer->text) : 0;
-	json_decref(object);
+	answer_number(answer, "backends", n);
 }
 
 static void post_drain(struct api *api, struct MHD_Connection *connection, struct answer *answer)
@@ -187,10 +325,18 @@ static const struct route {
 	void (*answer)(struct api *api, struct MHD_Connection *connection, struct answer *answer);
 } routes[] = {
 	{"/v1/services", MHD_HTTP_METHOD_GET, get_services},
+	{"/v1/services/describe", MHD_HTTP_METHOD_GET, get_describe},
 	{"/v1/backends", MHD_HTTP_METHOD_GET, get_backends},
 	{"/v1/backends/drain", MHD_HTTP_METHOD_POST, post_drain},
 	{"/v1/backends/undrain", MHD_HTTP_METHOD_POST, post_undrain},
 	{"/v1/status", MHD_HTTP_METHOD_GET, get_status},
+	{"/v1/flows", MHD_HTTP_METHOD_GET, get_flows},
+	{"/v1/flows/delete", MHD_HTTP_METHOD_POST, post_flows_delete},
+	{"/v1/affinity", MHD_HTTP_METHOD_GET, get_affinity},
+	{"/v1/rings", MHD_HTTP_METHOD_GET, get_rings},
+	{"/v1/stats", MHD_HTTP_METHOD_GET, get_stats},
+	{"/v1/diff", MHD_HTTP_METHOD_GET, get_diff},
+	{"/v1/export", MHD_HTTP_METHOD_GET, get_export},
 	{"/v1/sync", MHD_HTTP_METHOD_POST, post_sync},
 };
 

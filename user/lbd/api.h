@@ -18,6 +18,8 @@ struct api_calls {
 	/* Read the source and apply it.  Returns 0 and the revision that is in
 	 * the maps, or -errno and which part of the source isn't. */
 	int (*sync)(void *arg, uint64_t *ret_revision, struct error *error);
+	/* What a sync would change now; plan_free() it. */
+	int (*diff)(void *arg, struct plan **ret, struct error *error);
 	/* drain.h's drain_set(), and what follows from it. */
 	int (*drain)(void *arg, const struct addr *addr, uint16_t port, bool drain, size_t *ret_n,
 		     struct error *error);

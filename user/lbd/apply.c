@@ -110,6 +110,27 @@ static void backends_store(struct maps *maps, const struct plan *plan, enum lb_b
 	}
 }
 
+/* How many slots have another backend than before; all of them, where the size is
+ * another. */
+static void ring_change_note(struct maps *maps, const struct plan_ring *ring, __u64 before)
+{
+	uint32_t n = LB_RING_SLOTS(ring->value), moved = n;
+	struct maps_ring_change *change;
+
+	if (!maps->ring_changes)
+		return;
+	if (n && n == LB_RING_SLOTS(before)) {
+		const __u32 *old = maps->arena[LB_RING_LINE(before)].slots;
+		const __u32 *new = maps->arena[LB_RING_LINE(ring->value)].slots;
+
+		moved = 0;
+		for (uint32_t slot = 0; slot < n; slot++)
+			moved += old[slot] != new[slot];
+	}
+	change = &maps->ring_changes[LB_RING_INDEX(ring->service, ring->scope)];
+	*change = (struct maps_ring_change){maps_now_ticks(), moved};
+}
+
 /* Builds the ring where no packet reads, then switches to it.  ret_broke: a
  * packet may still read the one before. */
 static int ring_store(struct maps *maps, const struct plan_ring *ring, bool *ret_broke,
@@ -130,6 +151,7 @@ static int ring_store(struct maps *maps, const struct plan_ring *ring, bool *ret
 					 ring->service, strerror(-err));
 	}
 	*ret_broke |= *stored != 0;
+	ring_change_note(maps, ring, *stored);
 	__atomic_store_n(stored, ring->value, __ATOMIC_RELEASE);
 	return 0;
 }

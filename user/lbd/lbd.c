@@ -4,10 +4,12 @@
  * Here it starts, waits for events, and ends; this file knows all the others.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <uv.h>
 
 #include "api.h"
@@ -24,6 +26,7 @@
 /* Changes come in crowds: a pod is a device, an address, routes, a neighbour. */
 #define DEBOUNCE_MS 20
 #define RETRY_MS 1000
+#define ALIVE_MS 5000
 #define CHECK_PATIENCE_MS 10000 /* for --check with an API server */
 
 struct lbd {
@@ -34,7 +37,7 @@ struct lbd {
 	struct monitor *monitor; /* NULL: nobody listens */
 	uv_loop_t loop;
 	uv_poll_t netlink_poll;
-	uv_timer_t soon, linger;
+	uv_timer_t soon, linger, alive;
 	uv_signal_t signals[3];
 };
 
@@ -95,6 +98,14 @@ static void lbd_saw_event(struct lbd *lbd)
 {
 	if (!lbd->sync.event_ns)
 		lbd->sync.event_ns = uv_hrtime();
+}
+
+/* The socket's time says until when there was a daemon: one that is killed leaves it. */
+static void show_life(uv_timer_t *timer)
+{
+	const struct lbd *lbd = timer->data;
+
+	utimensat(AT_FDCWD, lbd->options.control_path, NULL, 0);
 }
 
 /* ---- events ----------------------------------------------------------------- */
@@ -178,6 +189,16 @@ static int drain_requested(void *arg, const struct addr *addr, uint16_t port, bo
 		addr_format(addr, text);
 	log_info("%s backend=%s backends=%zu", drain ? "draining" : "undrained", text, *ret_n);
 	return lbd_sync(lbd, error);
+}
+
+/* GET /v1/diff. */
+static int diff_requested(void *arg, struct plan **ret, struct error *error)
+{
+	struct lbd *lbd = arg;
+
+	if (!lbd->sync.snapshot->revision)
+		return error_set(error, -EAGAIN, "the source has no snapshot yet");
+	return sync_diff(&lbd->sync, ret, error);
 }
 
 /* ---- start and end ------------------------------------------------------------ */
@@ -291,8 +312,10 @@ static int lbd_listen(struct lbd *lbd, struct error *error)
 static int lbd_start(struct lbd *lbd, struct error *error)
 {
 	const struct options *options = &lbd->options;
-	const struct api_calls calls = {
-		.sync = sync_requested, .drain = drain_requested, .arg = lbd};
+	const struct api_calls calls = {.sync = sync_requested,
+					.diff = diff_requested,
+					.drain = drain_requested,
+					.arg = lbd};
 	const struct datapath_config config = {
 		.bpffs_dir = options->bpffs_dir,
 		.max_services = options->max_services,
@@ -368,7 +391,9 @@ static int lbd_init_loop(struct lbd *lbd, struct error *error)
 		return error_set(error, err, "can't make the event loop: %s", uv_strerror(err));
 	uv_timer_init(&lbd->loop, &lbd->soon);
 	uv_timer_init(&lbd->loop, &lbd->linger);
-	lbd->soon.data = lbd->linger.data = lbd->netlink_poll.data = lbd;
+	uv_timer_init(&lbd->loop, &lbd->alive);
+	lbd->soon.data = lbd->linger.data = lbd->alive.data = lbd->netlink_poll.data = lbd;
+	uv_timer_start(&lbd->alive, show_life, ALIVE_MS, ALIVE_MS);
 	return 0;
 }
 
@@ -379,6 +404,7 @@ static void lbd_end(struct lbd *lbd)
 		(uv_handle_t *)&lbd->soon,	   (uv_handle_t *)&lbd->linger,
 		(uv_handle_t *)&lbd->netlink_poll, (uv_handle_t *)&lbd->signals[0],
 		(uv_handle_t *)&lbd->signals[1],   (uv_handle_t *)&lbd->signals[2],
+		(uv_handle_t *)&lbd->alive,
 	};
 
 	api_close(lbd->api);

@@ -67,7 +67,9 @@ static int sync_follow(struct sync *sync, struct error *error)
 	return 0;
 }
 
-static int sync_plan(struct sync *sync, struct error *error)
+/* ret_nfrontends: those that the maps hold. */
+static int sync_plan_make(struct sync *sync, struct plan **ret, size_t *ret_nfrontends,
+			  struct error *error)
 {
 	const struct plan_options options = {
 		.now_ticks = maps_now_ticks(),
@@ -81,7 +83,6 @@ static int sync_plan(struct sync *sync, struct error *error)
 	};
 	struct plan_frontend *frontends = NULL;
 	struct applied applied;
-	struct plan *plan;
 	int err;
 
 	err = devices_begin(sync->devices, error);
@@ -89,16 +90,33 @@ static int sync_plan(struct sync *sync, struct error *error)
 		err = maps_applied(sync->maps, &applied, &frontends, error);
 	if (err)
 		return err;
-	err = plan_make(sync->snapshot, &applied, &options, &plan);
-	if (!err) {
-		plan_free(sync->plan);
-		sync->view.plan = sync->plan = plan;
-		sync->view.nfrontends = applied.nfrontends;
-	} else {
+	err = plan_make(sync->snapshot, &applied, &options, ret);
+	if (err)
 		error_set(error, err, "can't plan: %s", strerror(-err));
-	}
+	*ret_nfrontends = applied.nfrontends;
 	free(frontends);
 	return err;
+}
+
+static int sync_plan(struct sync *sync, struct error *error)
+{
+	size_t nfrontends;
+	struct plan *plan;
+	int err = sync_plan_make(sync, &plan, &nfrontends, error);
+
+	if (err)
+		return err;
+	plan_free(sync->plan);
+	sync->view.plan = sync->plan = plan;
+	sync->view.nfrontends = nfrontends;
+	return 0;
+}
+
+int sync_diff(struct sync *sync, struct plan **ret, struct error *error)
+{
+	size_t nfrontends;
+
+	return sync_plan_make(sync, ret, &nfrontends, error);
 }
 
 /* Attach to exactly this set, which is lbd's then. */

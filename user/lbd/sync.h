@@ -58,6 +58,10 @@ int sync_load(struct sync *sync, struct error *error);
  * force all the same.  -EAGAIN: the source has no snapshot yet, nothing was done. */
 int sync_run(struct sync *sync, struct error *error);
 
+/* What a run would change in the maps as they are, without a new look at the
+ * source; plan_free() it. */
+int sync_diff(struct sync *sync, struct plan **ret, struct error *error);
+
 /*
  * After a run that succeeded: is everything that the source holds in the maps?
  * Returns 0, or -EBADMSG and what isn't: something was refused.  Endpoints on

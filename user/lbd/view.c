@@ -60,6 +60,14 @@ void view_rows_begin(struct view_rows *rows, const char *key)
 	rows_append("\":[", 3, rows);
 }
 
+void view_list_begin(struct view_rows *rows)
+{
+	static const char head[] = "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[";
+
+	*rows = (struct view_rows){0};
+	rows_append(head, sizeof(head) - 1, rows);
+}
+
 void view_rows_add(struct view_rows *rows, const json_t *row)
 {
 	if (rows->nrows++)

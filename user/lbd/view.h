@@ -39,7 +39,8 @@ struct view {
 
 /* ---- for the API --------------------------------------------------------- */
 
-char *view_services(const struct view *view, size_t *ret_length);
+/* service: "NS/NAME" or NULL for all. */
+char *view_services(const struct view *view, const char *service, size_t *ret_length);
 
 /* service = "NS/NAME" or NULL for all.  By backend id: totals and flows. */
 char *view_backends(const struct view *view, const char *service, const struct lb_traffic *traffic,
@@ -47,6 +48,12 @@ char *view_backends(const struct view *view, const char *service, const struct l
 
 char *view_status(const struct view *view, const struct lb_reason_counter reasons[LB_REASON_MAX],
 		  size_t *ret_length);
+
+/* {"changes":[...]}: what a plan, made anew, would change. */
+char *view_diff(const struct view *view, const struct plan *plan, size_t *ret_length);
+
+/* {"items":[...]}: manifests of all Services, or of one, "NS/NAME". */
+char *view_export(const struct view *view, const char *service, size_t *ret_length);
 
 /* ---- refusals: the snapshot's, then the plan's ----------------------------- */
 
@@ -76,6 +83,8 @@ struct view_rows {
 	bool failed;
 };
 void view_rows_begin(struct view_rows *rows, const char *key);
+/* The rows of a v1 List. */
+void view_list_begin(struct view_rows *rows);
 void view_rows_add(struct view_rows *rows, const json_t *row);
 char *view_rows_end(struct view_rows *rows, size_t *ret_length);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,13 +85,33 @@ static void state_set(json_t *row, const struct view *view, const struct model_s
 		if (!refusal)
 			reason = service->nendpoints == 0 ? "it has no endpoints"
 				 : usable == 0		  ? "no endpoint is ready"
-							  : "no device leads to a ready endpoint";
+				 : view->maps->services[id].flags & LB_SERVICE_F_UNHEALTHY
+					 ? "all are down by their health check or drained"
+					 : "no device leads to a ready endpoint";
 	}
 	view_set_text(row, "state", state);
 	view_set_text(row, "reason", reason);
 }
 
-char *view_services(const struct view *view, size_t *ret_length)
+/* What else an operator asks about. */
+static void settings_set(json_t *row, const struct view *view, const struct model_service *service)
+{
+	const struct health_check *check =
+		service->check.kind == HEALTH_UNSET ? &view->options->health : &service->check;
+	char text[HEALTH_PATH_SIZE + 8];
+
+	view_set_text(row, "internal_policy", service->internal_local ? "Local" : "Cluster");
+	view_set_text(row, "external_policy", service->external_local ? "Local" : "Cluster");
+	json_object_set_new(row, "affinity_s", json_integer(service->affinity_s));
+	view_set_text(row, "scheduler", service->round_robin ? "round-robin" : "maglev");
+	snprintf(text, sizeof(text), "http:%s", check->path);
+	view_set_text(row, "health_check",
+		      check->kind == HEALTH_HTTP  ? text
+		      : check->kind == HEALTH_TCP ? "tcp"
+						  : "none");
+}
+
+char *view_services(const struct view *view, const char *wanted, size_t *ret_length)
 {
 	struct view_refusal *refusals = refusals_by_service(view);
 	uint32_t *ids = view_service_ids(view);
@@ -108,7 +129,10 @@ char *view_services(const struct view *view, size_t *ret_length)
 		size_t usable = usable_endpoints(service);
 		char name[VIEW_NAME_SIZE];
 
-		view_set_text(row, "service", view_name(service->namespace, service->name, name));
+		view_name(service->namespace, service->name, name);
+		if (wanted && strcmp(wanted, name))
+			continue;
+		view_set_text(row, "service", name);
 		view_set_text(row, "port_name", service->port_name);
 		view_set_text(row, "protocol", view_protocol(service->protocol));
 		view_set_text(row, "family", view_family(service->family));
@@ -120,6 +144,7 @@ char *view_services(const struct view *view, size_t *ret_length)
 		state_set(row, view, service, ids[i], usable,
 			  bsearch(&key, refusals, view_refusals(view), sizeof(*refusals),
 				  refusal_compare));
+		settings_set(row, view, service);
 		view_rows_add(&rows, row);
 	}
 	text = view_rows_end(&rows, ret_length);

@@ -124,6 +124,7 @@ int maps_open(const char *bpffs_dir, struct maps **ret, struct error *error)
 	memset(maps->flows_fd, -1, sizeof(maps->flows_fd));
 	memset(maps->new_flows_fd, -1, sizeof(maps->new_flows_fd));
 	memset(maps->udp_flows_fd, -1, sizeof(maps->udp_flows_fd));
+	memset(maps->affinity_fd, -1, sizeof(maps->affinity_fd));
 	maps->reason_counters_fd = maps->backend_counters_fd = -1;
 	maps->ncpus = libbpf_num_possible_cpus();
 
@@ -143,6 +144,8 @@ int maps_open(const char *bpffs_dir, struct maps **ret, struct error *error)
 		      ?: hash_open(bpffs_dir, "new_flows4", &maps->new_flows_fd[0],
 				   &maps->max_new_flows, error);
 	err = err ?: hash_open(bpffs_dir, "new_flows6", &maps->new_flows_fd[1], NULL, error);
+	err = err ?: hash_open(bpffs_dir, "affinity4", &maps->affinity_fd[0], NULL, error);
+	err = err ?: hash_open(bpffs_dir, "affinity6", &maps->affinity_fd[1], NULL, error);
 	err = err
 		      ?: hash_open(bpffs_dir, "reason_counters", &maps->reason_counters_fd, NULL,
 				   error);
@@ -184,9 +187,11 @@ void maps_close(struct maps *maps)
 		fd_close(maps->flows_fd[family]);
 		fd_close(maps->udp_flows_fd[family]);
 		fd_close(maps->new_flows_fd[family]);
+		fd_close(maps->affinity_fd[family]);
 	}
 	fd_close(maps->reason_counters_fd);
 	fd_close(maps->backend_counters_fd);
+	free(maps->ring_changes);
 	free(maps);
 }
 
@@ -210,6 +215,10 @@ int maps_make_writable(struct maps *maps, struct error *error)
 			return error_set(error, err, "can't map %s to write: %s", arrays[i].name,
 					 strerror(-err));
 	}
+	maps->ring_changes =
+		calloc((size_t)maps->max_services * LB_SCOPE_MAX, sizeof(*maps->ring_changes));
+	if (!maps->ring_changes)
+		return error_set(error, -ENOMEM, "out of memory");
 	maps->writable = true;
 	return 0;
 }

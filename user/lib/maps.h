@@ -5,8 +5,8 @@
  * ARRAY maps are mapped into memory, so reading them costs no system call and
  * a restart that finds nothing to change writes nothing.  They are mapped
  * read-only until maps_make_writable().  HASH maps and per-CPU counters go
- * through bpf(2).  One thread.  maps.c opens them, maps_entries.c has what is in
- * the HASH maps, maps_counters.c the counters.
+ * through bpf(2).  One thread.  maps.c opens them, maps_entries.c has the frontends,
+ * maps_flows.c what the datapath remembers, maps_counters.c the counters.
  */
 #ifndef GW_MAPS_H
 #define GW_MAPS_H
@@ -18,6 +18,13 @@
 #include "error.h"
 #include "lb.h"
 #include "plan.h"
+
+/* The last switch of a ring: when (0 = not by this process), and how many of its
+ * slots have another backend than before. */
+struct maps_ring_change {
+	uint64_t ticks;
+	uint32_t moved;
+};
 
 struct maps {
 	uint32_t max_services, max_backends, max_frontends, arena_lines;
@@ -37,6 +44,9 @@ struct maps {
 	bool writable;
 
 	int frontends_fd[2], flows_fd[2], udp_flows_fd[2], new_flows_fd[2]; /* [0] IPv4, [1] IPv6 */
+	int affinity_fd[2];
+	/* By LB_RING_INDEX(), kept by this process as it writes them. */
+	struct maps_ring_change *ring_changes; /* NULL = nobody writes */
 	int reason_counters_fd, backend_counters_fd;
 	int mapped_fd[9]; /* of the arrays above, in their order */
 	int ncpus;
@@ -80,8 +90,38 @@ int maps_backend_counters(const struct maps *maps, struct lb_traffic *ret);
 int maps_backend_counters_fold(struct maps *maps, uint32_t id, uint32_t service);
 void maps_service_counters_fold(struct maps *maps, uint32_t id);
 
-/* Live flows per backend id, new ones included: ret has max_backends elements. */
+/* A flow as its forward entry has it; ports in host order. */
+struct maps_flow {
+	struct addr client, frontend;
+	uint16_t client_port, frontend_port;
+	uint16_t snat_port; /* the backend sees this node's address and this port; 0 = it
+			     * doesn't */
+	uint8_t protocol;
+	uint8_t state; /* enum lb_flow_state */
+	bool stack;    /* LB_FLOW_F_STACK */
+	uint32_t backend;
+	uint32_t age_ticks; /* since its last packet */
+};
+
+/* Call each() for every flow that isn't over.  0 or -errno. */
+int maps_flows_each(const struct maps *maps, void (*each)(void *arg, const struct maps_flow *flow),
+		    void *arg);
+
+/* Forget a flow: its next packet begins it anew.  0, -ENOENT or -errno. */
+int maps_flow_delete(const struct maps *maps, const struct maps_flow *flow);
+
+/* Live flows per backend id, new ones included, those that close aside: ret has
+ * max_backends elements. */
 int maps_flow_counts(const struct maps *maps, uint32_t *ret);
+
+/* Where a client's flows to a service go. */
+struct maps_affinity {
+	struct addr client;
+	uint32_t service, backend;
+	uint32_t age_ticks, left_ticks; /* since it was used, until it ends */
+};
+int maps_affinity_each(const struct maps *maps,
+		       void (*each)(void *arg, const struct maps_affinity *affinity), void *arg);
 
 /* Wait until every BPF program that runs now has ended (RCU grace period), so
  * that what no map names any more can be used again. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Frontends, their filter, and flows: what is in the HASH maps. */
+/* Frontends, and their filter. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -9,46 +9,11 @@
 
 #include "hash.h"
 #include "maps.h"
-
-/* Entries read by one bpf(2) call. */
-#define MAPS_BATCH 1024
+#include "maps_hash.h"
 
 /* Bits of the filter that may be set for nobody before they are cleared: each
  * costs a packet that hits it three look-ups in vain. */
 #define FILTER_STALE_MAX (1U << (LB_FILTER_BITS_LOG2 - 6))
-
-/* Call each(arg, key, value) for a HASH map's entries.  Entries that come and
- * go meanwhile may be seen or not. */
-static int hash_each(int fd, void (*each)(void *arg, const void *key, const void *value), void *arg)
-{
-	struct bpf_map_info info = {0};
-	__u32 position = 0, count, length = sizeof(info);
-	char *keys, *values;
-	bool first = true;
-	int err = 0;
-
-	if (bpf_obj_get_info_by_fd(fd, &info, &length))
-		return -errno;
-	keys = malloc((size_t)MAPS_BATCH * info.key_size);
-	values = malloc((size_t)MAPS_BATCH * info.value_size);
-	if (!keys || !values)
-		err = -ENOMEM;
-	while (!err) {
-		count = MAPS_BATCH;
-		if (bpf_map_lookup_batch(fd, first ? NULL : &position, &position, keys, values,
-					 &count, NULL))
-			err = -errno; /* -ENOENT: the end, with count entries */
-		if (err && err != -ENOENT)
-			break;
-		for (__u32 i = 0; i < count; i++)
-			each(arg, keys + (size_t)i * info.key_size,
-			     values + (size_t)i * info.value_size);
-		first = false;
-	}
-	free(keys);
-	free(values);
-	return err == -ENOENT ? 0 : err;
-}
 
 struct frontend_list {
 	struct plan_frontend *items;
@@ -97,8 +62,8 @@ int maps_applied(const struct maps *maps, struct applied *ret, struct plan_front
 	list.items = calloc(list.size, sizeof(*list.items));
 	if (!list.items)
 		return error_set(error, -ENOMEM, "out of memory");
-	err = hash_each(maps->frontends_fd[0], frontend_add4, &list);
-	err = err ?: hash_each(maps->frontends_fd[1], frontend_add6, &list);
+	err = maps_hash_each(maps->frontends_fd[0], frontend_add4, &list);
+	err = err ?: maps_hash_each(maps->frontends_fd[1], frontend_add6, &list);
 	if (err) {
 		free(list.items);
 		return error_set(error, err, "can't read the frontends: %s", strerror(-err));
@@ -212,8 +177,8 @@ static int filter_add_flows(const struct maps *maps, __u8 *filter)
 	int err = 0;
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && !err; i++) {
-		err = hash_each(tables[i][0], filter_add_flow4, filter);
-		err = err ?: hash_each(tables[i][1], filter_add_flow6, filter);
+		err = maps_hash_each(tables[i][0], filter_add_flow4, filter);
+		err = err ?: maps_hash_each(tables[i][1], filter_add_flow6, filter);
 	}
 	return err;
 }
@@ -247,36 +212,5 @@ int maps_filter_tidy(struct maps *maps)
 out:
 	free(frontends);
 	free(wanted);
-	return err;
-}
-
-struct flow_count {
-	const struct maps *maps;
-	uint32_t *counts;
-};
-
-static void flow_count_add(void *arg, const void *key, const void *value)
-{
-	const struct flow_count *count = arg;
-	const struct lb_flow *flow = value;
-	uint32_t id = LB_FLOW_BACKEND_ID(flow->backend);
-
-	(void)key;
-	if (id < count->maps->max_backends && flow->state != LB_FLOW_CLOSING &&
-	    count->maps->backends[id].generation == LB_FLOW_GENERATION(flow->backend))
-		count->counts[id]++;
-}
-
-int maps_flow_counts(const struct maps *maps, uint32_t *ret)
-{
-	const int *const tables[] = {maps->flows_fd, maps->udp_flows_fd, maps->new_flows_fd};
-	struct flow_count count = {maps, ret};
-	int err = 0;
-
-	memset(ret, 0, maps->max_backends * sizeof(*ret));
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && !err; i++) {
-		err = hash_each(tables[i][0], flow_count_add, &count);
-		err = err ?: hash_each(tables[i][1], flow_count_add, &count);
-	}
 	return err;
 }

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Flows, and clients' affinity: what the datapath remembers. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "maps.h"
+#include "maps_hash.h"
+
+static const uint32_t tcp_timeouts[] = LB_TCP_TIMEOUTS, udp_timeouts[] = LB_UDP_TIMEOUTS;
+
+struct walk {
+	const struct maps *maps;
+	uint32_t now;
+	void (*flow)(void *arg, const struct maps_flow *flow);
+	void (*affinity)(void *arg, const struct maps_affinity *affinity);
+	void *arg;
+};
+
+/* The datapath's clock may be a tick ahead. */
+static uint32_t age_of(const struct walk *walk, uint32_t ticks)
+{
+	return (int32_t)(walk->now - ticks) > 0 ? walk->now - ticks : 0;
+}
+
+static const struct lb_backend *backend_of(const struct walk *walk, uint64_t word)
+{
+	uint32_t id = LB_FLOW_BACKEND_ID(word);
+	const struct lb_backend *backend;
+
+	if (id >= walk->maps->max_backends)
+		return NULL;
+	backend = &walk->maps->backends[id];
+	return backend->state != LB_BACKEND_FREE && backend->generation == LB_FLOW_GENERATION(word)
+		       ? backend
+		       : NULL;
+}
+
+/* A flow that is over is remembered until its place is needed: it isn't shown. */
+static void flow_seen(const struct walk *walk, const struct lb_flow *value, struct maps_flow *flow)
+{
+	const uint32_t *timeouts = flow->protocol == IPPROTO_TCP ? tcp_timeouts : udp_timeouts;
+
+	if (value->state > LB_FLOW_CLOSING || !backend_of(walk, value->backend))
+		return;
+	flow->age_ticks = age_of(walk, value->seen_ticks);
+	if (flow->age_ticks > timeouts[value->state])
+		return;
+	flow->backend = LB_FLOW_BACKEND_ID(value->backend);
+	flow->state = value->state;
+	flow->stack = value->flags & LB_FLOW_F_STACK;
+	flow->snat_port = ntohs(value->snat_port);
+	walk->flow(walk->arg, flow);
+}
+
+static void flow_seen4(void *arg, const void *key, const void *value)
+{
+	const struct lb_tuple4 *k = key;
+	const uint32_t client[4] = {k->src}, frontend[4] = {k->dst};
+	struct maps_flow flow = {.protocol = k->protocol,
+				 .client_port = ntohs(k->sport),
+				 .frontend_port = ntohs(k->dport)};
+
+	addr_from_words(4, client, &flow.client);
+	addr_from_words(4, frontend, &flow.frontend);
+	flow_seen(arg, value, &flow);
+}
+
+static void flow_seen6(void *arg, const void *key, const void *value)
+{
+	const struct lb_tuple6 *k = key;
+	struct maps_flow flow = {.protocol = k->protocol,
+				 .client_port = ntohs(k->sport),
+				 .frontend_port = ntohs(k->dport)};
+
+	addr_from_words(6, k->src, &flow.client);
+	addr_from_words(6, k->dst, &flow.frontend);
+	flow_seen(arg, value, &flow);
+}
+
+int maps_flows_each(const struct maps *maps, void (*each)(void *arg, const struct maps_flow *flow),
+		    void *arg)
+{
+	const int *const tables[] = {maps->flows_fd, maps->udp_flows_fd, maps->new_flows_fd};
+	struct walk walk = {
+		.maps = maps, .now = (uint32_t)maps_now_ticks(), .flow = each, .arg = arg};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && !err; i++) {
+		err = maps_hash_each(tables[i][0], flow_seen4, &walk);
+		err = err ?: maps_hash_each(tables[i][1], flow_seen6, &walk);
+	}
+	return err;
+}
+
+static void flow_count(void *arg, const struct maps_flow *flow)
+{
+	uint32_t *counts = arg;
+
+	if (flow->state != LB_FLOW_CLOSING)
+		counts[flow->backend]++;
+}
+
+int maps_flow_counts(const struct maps *maps, uint32_t *ret)
+{
+	memset(ret, 0, maps->max_backends * sizeof(*ret));
+	return maps_flows_each(maps, flow_count, ret);
+}
+
+/* Of one of several tables it is in: 1, 0 or -errno. */
+static int entry_delete(int fd, const void *key)
+{
+	if (!bpf_map_delete_elem(fd, key))
+		return 1;
+	return errno == ENOENT ? 0 : -errno;
+}
+
+int maps_flow_delete(const struct maps *maps, const struct maps_flow *flow)
+{
+	bool v6 = flow->client.family == 6;
+	const int *const big = flow->protocol == IPPROTO_TCP ? maps->flows_fd : maps->udp_flows_fd;
+	struct lb_tuple6 key6 = {.sport = htons(flow->client_port),
+				 .dport = htons(flow->frontend_port),
+				 .protocol = flow->protocol};
+	struct lb_tuple4 key4 = {
+		.sport = key6.sport, .dport = key6.dport, .protocol = flow->protocol};
+	const void *key = v6 ? (const void *)&key6 : &key4;
+	uint32_t words[4];
+	int old, new;
+
+	addr_to_words(&flow->client, words);
+	memcpy(key6.src, words, sizeof(key6.src));
+	key4.src = words[0];
+	addr_to_words(&flow->frontend, words);
+	memcpy(key6.dst, words, sizeof(key6.dst));
+	key4.dst = words[0];
+	old = entry_delete(big[v6], key);
+	new = entry_delete(maps->new_flows_fd[v6], key);
+	if (old < 0 || new < 0)
+		return old < 0 ? old : new;
+	return old || new ? 0 : -ENOENT;
+}
+
+/* ---- affinity ---------------------------------------------------------------------- */
+
+static void affinity_seen(const struct walk *walk, const struct lb_affinity *value,
+			  struct maps_affinity *affinity)
+{
+	const struct lb_backend *backend = backend_of(walk, value->backend);
+	uint32_t timeout;
+
+	if (!backend || affinity->service >= walk->maps->max_services ||
+	    backend->service != affinity->service)
+		return;
+	timeout = walk->maps->services[affinity->service].affinity_ticks;
+	affinity->age_ticks = age_of(walk, value->used_ticks);
+	if (affinity->age_ticks > timeout)
+		return;
+	affinity->left_ticks = timeout - affinity->age_ticks;
+	affinity->backend = LB_FLOW_BACKEND_ID(value->backend);
+	walk->affinity(walk->arg, affinity);
+}
+
+static void affinity_seen4(void *arg, const void *key, const void *value)
+{
+	const struct lb_affinity4_key *k = key;
+	const uint32_t client[4] = {k->client};
+	struct maps_affinity affinity = {.service = k->service};
+
+	addr_from_words(4, client, &affinity.client);
+	affinity_seen(arg, value, &affinity);
+}
+
+static void affinity_seen6(void *arg, const void *key, const void *value)
+{
+	const struct lb_affinity6_key *k = key;
+	struct maps_affinity affinity = {.service = k->service};
+
+	addr_from_words(6, k->client, &affinity.client);
+	affinity_seen(arg, value, &affinity);
+}
+
+int maps_affinity_each(const struct maps *maps,
+		       void (*each)(void *arg, const struct maps_affinity *affinity), void *arg)
+{
+	struct walk walk = {
+		.maps = maps, .now = (uint32_t)maps_now_ticks(), .affinity = each, .arg = arg};
+	int err = maps_hash_each(maps->affinity_fd[0], affinity_seen4, &walk);
+
+	return err ?: maps_hash_each(maps->affinity_fd[1], affinity_seen6, &walk);
+}
