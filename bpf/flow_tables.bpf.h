@@ -146,4 +146,14 @@ static __always_inline __u16 flow_tag(const union tuple *key, const bool v6)
 	return hash_tag(flow_key_hash(key, v6));
 }
 
+/* Of either age, and surely of this key; NULL = there is none. */
+static __always_inline struct lb_reply *reply_find_any(const union tuple *key, const bool v6)
+{
+	struct lb_reply *reply = reply_find(key, v6);
+
+	if (!reply)
+		reply = reply_find_new(key, v6);
+	return reply && reply->tag == flow_tag(key, v6) ? reply : NULL;
+}
+
 #endif

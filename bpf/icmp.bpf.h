@@ -257,8 +257,8 @@ static __always_inline enum lb_reason icmp_to_client(struct icmp_error *e, bool 
 {
 	struct lb_reply *reply;
 
-	reply = reply_find(&e->flow.tuple, v6) ?: reply_find_new(&e->flow.tuple, v6);
-	if (!reply || reply->tag != flow_tag(&e->flow.tuple, v6))
+	reply = reply_find_any(&e->flow.tuple, v6);
+	if (!reply)
 		return LB_REASON_NOT_TCP_UDP;
 	ret->target = ICMP_TO_CLIENT;
 	ret->stack = reply->flags & LB_REPLY_F_STACK;
@@ -276,8 +276,8 @@ static __always_inline enum lb_reason icmp_leaves_for_backend(struct icmp_error 
 {
 	struct lb_reply *reply;
 
-	reply = reply_find(&e->quote, v6) ?: reply_find_new(&e->quote, v6);
-	if (!reply || reply->tag != flow_tag(&e->quote, v6) || !reply->snat_port)
+	reply = reply_find_any(&e->quote, v6);
+	if (!reply || !reply->snat_port)
 		return LB_REASON_NOT_TCP_UDP;
 	ret->target = ICMP_TO_BACKEND;
 	ret->stack = ret->from_node = true;

@@ -78,11 +78,9 @@ static __always_inline bool reply_is_possible(const union tuple *tuple, const bo
 static __always_inline enum lb_reason reply_resolve(const struct packet *p, struct lb_reply **ret,
 						    const bool v6)
 {
-	struct lb_reply *reply = reply_find(&p->tuple, v6);
+	struct lb_reply *reply = reply_find_any(&p->tuple, v6);
 
 	if (!reply)
-		reply = reply_find_new(&p->tuple, v6);
-	if (!reply || reply->tag != flow_tag(&p->tuple, v6))
 		return FLOW_NONE;
 	/* Of a flow that is over: what the pod sends now answers somebody who
 	 * came to it directly. */
@@ -107,50 +105,36 @@ static __always_inline bool reply_is_routed(const struct lb_reply *reply)
 	return reply->ifindex && reply->routed_ticks == flow_now_ticks();
 }
 
-static __always_inline void reply_route_ask(const struct lb_reply *reply, struct forward_route *ret)
+static __always_inline enum lb_reason reply_ask_route(void *ctx, __u32 ingress,
+						      struct lb_reply *reply, bool v6)
 {
-	__builtin_memset(ret, 0, sizeof(*ret));
-	__builtin_memcpy(ret->src, reply->frontend, sizeof(ret->src));
-	__builtin_memcpy(ret->dst, reply->client, sizeof(ret->dst));
-}
+	struct forward_route route = {};
+	enum lb_reason reason;
 
-static __always_inline void reply_route_keep(struct lb_reply *reply,
-					     const struct forward_route *route)
-{
-	__builtin_memcpy(reply->neighbour, route->neighbour, sizeof(reply->neighbour));
-	reply->neighbour_family = route->family;
-	reply->ifindex = route->ifindex;
-	reply->next_hop = forward_next_hop(route);
+	if (!reply)
+		return LB_REASON_NO_ROUTE; /* for the verifier: never */
+	__builtin_memcpy(route.src, reply->frontend, sizeof(route.src));
+	__builtin_memcpy(route.dst, reply->client, sizeof(route.dst));
+	reason = forward_ask(ctx, ingress, &route, v6);
+	if (reason)
+		return reason;
+	__builtin_memcpy(reply->neighbour, route.neighbour, sizeof(reply->neighbour));
+	reply->neighbour_family = route.family;
+	reply->ifindex = route.ifindex;
+	reply->next_hop = forward_next_hop(&route);
 	reply->routed_ticks = flow_now_ticks();
+	return 0;
 }
 
 /* Both: 0 or LB_REASON_NO_ROUTE. */
 __noinline int reply_route(struct __sk_buff *skb, struct lb_reply *reply, bool v6)
 {
-	struct forward_route route;
-	enum lb_reason reason;
-
-	if (!reply)
-		return LB_REASON_NO_ROUTE; /* for the verifier: never */
-	reply_route_ask(reply, &route);
-	reason = forward_ask(skb, skb->ifindex, &route, v6);
-	if (!reason)
-		reply_route_keep(reply, &route);
-	return reason;
+	return reply_ask_route(skb, skb->ifindex, reply, v6);
 }
 
 __noinline int reply_route_xdp(struct xdp_md *ctx, struct lb_reply *reply, bool v6)
 {
-	struct forward_route route;
-	enum lb_reason reason;
-
-	if (!reply)
-		return LB_REASON_NO_ROUTE; /* for the verifier: never */
-	reply_route_ask(reply, &route);
-	reason = forward_ask(ctx, ctx->ingress_ifindex, &route, v6);
-	if (!reason)
-		reply_route_keep(reply, &route);
-	return reason;
+	return reply_ask_route(ctx, ctx->ingress_ifindex, reply, v6);
 }
 
 /* The tuple that the client is to see. */

@@ -31,18 +31,28 @@ static __always_inline enum lb_reason tc_parse(struct __sk_buff *skb, struct pac
 			    v6);
 }
 
+/* Give the packet another tuple, and its later fragments the same way.  hops: as for
+ * rewrite_skb(). */
+static __always_inline enum lb_reason tc_rewrite(struct __sk_buff *skb, const struct packet *p,
+						 const union tuple *to, __u8 hops, const bool v6)
+{
+	enum lb_reason reason = rewrite_skb(skb, p, to, hops, v6);
+
+	if (!reason && p->part == PACKET_FIRST)
+		fragment_store(p, v6);
+	return reason;
+}
+
 /* A client's packet for the kernel to route: only its destination changes, so
  * that the stack sees one connection between client and backend. */
 static __always_inline enum lb_reason tc_to_stack(struct __sk_buff *skb, const struct packet *p,
 						  const union tuple *to, __u32 backend,
 						  int *ret_action, const bool v6)
 {
-	enum lb_reason reason = rewrite_skb(skb, p, to, 0, v6);
+	enum lb_reason reason = tc_rewrite(skb, p, to, 0, v6);
 
 	if (reason)
 		return reason;
-	if (p->part == PACKET_FIRST)
-		fragment_store(p, v6);
 	count_in(backend, p->bytes);
 	*ret_action = TC_NEXT;
 	return LB_REASON_FORWARDED;
@@ -78,11 +88,9 @@ static __always_inline enum lb_reason tc_forward(struct __sk_buff *skb, struct p
 		return LB_REASON_NO_ROUTE;
 	if (p->bytes > device->mtu && !skb->gso_size)
 		return reject_send(skb, p, LB_REASON_TOO_BIG, device->mtu, v6);
-	reason = rewrite_skb(skb, p, &to, 1, v6);
+	reason = tc_rewrite(skb, p, &to, 1, v6);
 	if (reason)
 		return reason;
-	if (p->part == PACKET_FIRST)
-		fragment_store(p, v6);
 	count_in(target.id, p->bytes);
 	*ret_action = forward_backend(device->ifindex, target.backend, v6);
 	return LB_REASON_FORWARDED;
@@ -97,11 +105,9 @@ static __always_inline enum lb_reason tc_untranslate(struct __sk_buff *skb, cons
 	union tuple to;
 
 	reply_target_tuple(p, reply, &to, v6);
-	reason = rewrite_skb(skb, p, &to, hops, v6);
+	reason = tc_rewrite(skb, p, &to, hops, v6);
 	if (reason)
 		return reason;
-	if (p->part == PACKET_FIRST)
-		fragment_store(p, v6);
 	count_reply(reply->backend, p->bytes);
 	return LB_REASON_REPLIED;
 }
@@ -111,16 +117,10 @@ static __always_inline enum lb_reason tc_untranslate(struct __sk_buff *skb, cons
 static __always_inline enum lb_reason tc_enter(struct __sk_buff *skb, const struct packet *p,
 					       const struct lb_reply *reply, const bool v6)
 {
-	enum lb_reason reason;
 	union tuple to;
 
 	reply_enter_tuple(p, reply, &to, v6);
-	reason = rewrite_skb(skb, p, &to, 0, v6);
-	if (reason)
-		return reason;
-	if (p->part == PACKET_FIRST)
-		fragment_store(p, v6);
-	return LB_REASON_STACK;
+	return tc_rewrite(skb, p, &to, 0, v6) ?: LB_REASON_STACK;
 }
 
 /* A backend's answer, from a pod's device or from outside. */
@@ -158,22 +158,14 @@ static __always_inline enum lb_reason tc_snat_leaving(struct __sk_buff *skb, str
 						      const bool v6)
 {
 	struct lb_reply *reply;
-	enum lb_reason reason;
 	union tuple key, to;
 
 	tuple_reverse(&p->tuple, &key, v6);
-	reply = reply_find(&key, v6);
-	if (!reply)
-		reply = reply_find_new(&key, v6);
-	if (!reply || reply->tag != flow_tag(&key, v6) || !reply->snat_port)
+	reply = reply_find_any(&key, v6);
+	if (!reply || !reply->snat_port)
 		return FLOW_NONE;
 	reply_inside_tuple(p, reply, &to, v6);
-	reason = rewrite_skb(skb, p, &to, 0, v6);
-	if (reason)
-		return reason;
-	if (p->part == PACKET_FIRST)
-		fragment_store(p, v6);
-	return LB_REASON_STACK;
+	return tc_rewrite(skb, p, &to, 0, v6) ?: LB_REASON_STACK;
 }
 
 /* A stack flow's packet, on its way out. */
