@@ -83,19 +83,10 @@ for way in "xdp-generic bypass" "tc bypass" "xdp-generic stack" "tc stack"; do
 	local_pod=$(pods_on node1 | head -n 1)
 	for family in 4 6; do
 		name="$way, IPv$family"
-		bulk=$(service_address bulk $family)
 		web=http://$(in_url "$(service_address web $family)")/info
 		check "$name: pods of both nodes answer by one" both_nodes_pods_answer client "$web"
 		check "$name: by any node's port" client_reaches_any_pod_by_any_node $family
-		watch_start
-		check "$name: every UDP datagram is answered" udp_is_answered $family 2
-		check "$name: iperf3 sends to the pod" iperf_moves "$bulk"
-		check "$name: iperf3 receives from the pod" iperf_moves "$bulk" -R
-		check "$name: 64 MiB arrive unchanged in both directions at once" contents_arrive "$bulk"
-		watch_end
-		check "$name: every checksum that reached the pod is right" checksums_are_right pod
-		check "$name: every checksum that reached the client is right" checksums_are_right client
-		check "$name: the pod sees the node that sent it on" the_pod_saw "$(node_address_long $family)"
+		transfers_check "$name" $family 2 "the node that sent it on" "$(node_address_long $family)"
 		check "$name: a pod reaches pods of both nodes" both_nodes_pods_answer "$local_pod" "$web"
 		check "$name: a pod is answered over UDP" a_pod_is_answered_over_udp "$local_pod" $family
 		check "$name: a pod's transfer, and its address" a_pod_moves_bulk_and_keeps_its_address "$local_pod" $family

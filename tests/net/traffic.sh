@@ -33,18 +33,9 @@ for way in "xdp bypass" "xdp-generic bypass" "tc bypass" "xdp-generic stack" "tc
 	check "$way: it is attached as asked" hook_is_as_asked "$hook"
 	for family in 4 6; do
 		name="$way, IPv$family"
-		bulk=$(service_address bulk $family)
 		check "$name: curl reaches the ClusterIP" a_pod_answers "http://$(in_url "$(service_address web $family)")/info"
 		check "$name: curl reaches the NodePort" a_pod_answers "http://$(in_url "$(node_address $family)"):30080/info"
-		watch_start
-		check "$name: every UDP datagram is answered, by five pods" udp_is_answered $family 5
-		check "$name: iperf3 sends to the pod" iperf_moves "$bulk"
-		check "$name: iperf3 receives from the pod" iperf_moves "$bulk" -R
-		check "$name: 64 MiB arrive unchanged in both directions at once" contents_arrive "$bulk"
-		watch_end
-		check "$name: every checksum that reached the pod is right" checksums_are_right pod
-		check "$name: every checksum that reached the client is right" checksums_are_right client
-		check "$name: the pod sees the client's own address" the_pod_saw "$(client_address $family)"
+		transfers_check "$name" $family 5 "the client's own address" "$(client_address $family)"
 		check "$name: a pod's own address works as ever" pods_are_reached_directly $family
 	done
 	check "$way: nothing leaked into the firewall, no counter that must be 0 has moved" nothing_leaked

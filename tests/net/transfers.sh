@@ -131,3 +131,18 @@ nothing_leaked() {
 	same "$(firewall_invalid_packets)" 0 "packets that connection tracking calls invalid"
 	same "$(status_json | jq -r '.packets | (.flow_not_stored + .slot_invalid + .rewrite_failed) // 0')" 0 "what must be 0"
 }
+
+# All that the client moves, and every packet of it.
+transfers_check() { # NAME FAMILY PODS WHOM-THE-POD-SEES ADDRESS
+	local bulk
+	bulk=$(service_address bulk "$2")
+	watch_start
+	check "$1: every UDP datagram is answered, by $3 pods" udp_is_answered "$2" "$3"
+	check "$1: iperf3 sends to the pod" iperf_moves "$bulk"
+	check "$1: iperf3 receives from the pod" iperf_moves "$bulk" -R
+	check "$1: 64 MiB arrive unchanged in both directions at once" contents_arrive "$bulk"
+	watch_end
+	check "$1: every checksum that reached the pod is right" checksums_are_right pod
+	check "$1: every checksum that reached the client is right" checksums_are_right client
+	check "$1: the pod sees $4" the_pod_saw "$5"
+}

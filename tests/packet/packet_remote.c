@@ -90,6 +90,17 @@ static uint16_t sport(struct frame *frame)
 	return ntohs(*frame_sport(frame));
 }
 
+/* Run a request: the source port that it leaves with, and itself as it leaves. */
+static uint16_t request_port(struct world *world, enum world_program program,
+			     const struct frame_spec *spec, struct frame *out)
+{
+	struct frame in;
+
+	frame_build(&in, spec);
+	world_run(world, program, &in, out);
+	return sport(out);
+}
+
 static void assert_snat_port(uint16_t port)
 {
 	assert_in_range(port, SNAT_FIRST, SNAT_FIRST + world_snat_ports - 1);
@@ -193,9 +204,7 @@ static void what_xdp_cannot_send_is_left_to_tc(void **state)
 		struct frame in, out;
 		uint16_t port;
 
-		frame_build(&in, &request);
-		world_run(world, WORLD_XDP, &in, &out);
-		port = sport(&out);
+		port = request_port(world, WORLD_XDP, &request, &out);
 		answer = answer_of(e, IPPROTO_UDP, port);
 
 		/* Longer than the link takes: a GSO packet. */
@@ -247,9 +256,7 @@ static void what_is_no_answer_to_a_flow_passes_untouched(void **state)
 		struct frame_spec others[5];
 		uint16_t port;
 
-		frame_build(&in, &spec);
-		world_run(world, WORLD_XDP, &in, &out);
-		port = sport(&out);
+		port = request_port(world, WORLD_XDP, &spec, &out);
 		for (int i = 0; i < 5; i++)
 			others[i] = answer_of(e, IPPROTO_TCP, port);
 		others[0].dport = port + 1;
@@ -506,16 +513,16 @@ static struct frame built(struct frame_spec spec)
 	return frame;
 }
 
-/* flags: 0 or LB_BACKEND_F_STACK.  The port that the flow has got. */
+/* A flow as TC begins it; by the stack, its port shows where the packet leaves. */
 static uint16_t flow_begin(struct world *world, const struct ends *e, uint8_t protocol, bool stack)
 {
-	struct frame in = built(request_of(e, protocol)), out;
+	const struct frame_spec spec = request_of(e, protocol);
+	struct frame in, out;
+	uint16_t port = request_port(world, WORLD_TC_UPLINK, &spec, &in);
 
-	world_run(world, WORLD_TC_UPLINK, &in, &out);
-	if (stack) {
-		in = out;
-		world_run(world, WORLD_TC_EGRESS, &in, &out);
-	}
+	if (!stack)
+		return port;
+	world_run(world, WORLD_TC_EGRESS, &in, &out);
 	return sport(&out);
 }
 
