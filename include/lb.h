@@ -206,6 +206,9 @@ enum lb_backend_flag {
 	LB_BACKEND_F_NOT_SERVING = 1U << 7,
 };
 
+/* An operator wants no new flows here. */
+#define LB_BACKEND_DRAINS (LB_BACKEND_F_DRAIN | LB_BACKEND_F_DRAIN_ADDR)
+
 /*
  * Value of backends, by id.  A backend is one address:port of one service.
  * Address, port, family and service are written once, before any ring or flow

@@ -182,6 +182,14 @@ const struct value *answer_root(const struct answer *answer)
 	return answer->values;
 }
 
+size_t value_count(const struct value *parent)
+{
+	size_t n = 0;
+
+	value_foreach(parent, child) n += child->span > 0;
+	return n;
+}
+
 const struct value *value_get(const struct value *object, const char *key)
 {
 	static const struct value none = {.key = "", .text = "", .span = 1};

@@ -40,6 +40,9 @@ struct value {
 	for (const struct value *child = (parent) + 1; child < (parent) + (parent)->span; \
 	     child += child->span)
 
+/* How many there are. */
+size_t value_count(const struct value *parent);
+
 /* A field of an object, never NULL. */
 const struct value *value_get(const struct value *object, const char *key);
 

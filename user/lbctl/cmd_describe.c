@@ -88,11 +88,12 @@ static int backends_print(const struct value *backends, const struct value *serv
 	return table_end(&table, out);
 }
 
-static int describe_print(const struct value *root, FILE *out)
+static int describe_print(const struct value *root, const struct invocation *invocation, FILE *out)
 {
 	const char *gap = "";
 	int err = 0;
 
+	(void)invocation;
 	value_foreach(value_get(root, "services"), service)
 	{
 		fputs(gap, out);
@@ -106,7 +107,6 @@ static int describe_print(const struct value *root, FILE *out)
 static int services_describe(struct invocation *invocation, FILE *out, struct error *error)
 {
 	char url[RESOURCE_URL_SIZE];
-	const struct value *root;
 	struct answer *answer;
 	int err;
 
@@ -115,17 +115,10 @@ static int services_describe(struct invocation *invocation, FILE *out, struct er
 			 &answer, error);
 	if (err)
 		return err;
-	root = answer_root(answer);
-	if (value_get(root, "services")->span == 1)
-		err = error_set(error, -ENOENT, "%s: no such service", invocation->operand);
-	else if (output_is_document(invocation->output))
-		err = output_document(answer, invocation->output, out, error);
-	else
-		err = describe_print(root, out);
-	if (err == -ENOMEM)
-		error_set(error, err, "out of memory");
+	if (value_count(value_get(answer_root(answer), "services")))
+		return resource_show(answer, invocation, describe_print, out, error);
 	answer_free(answer);
-	return err;
+	return error_set(error, -ENOENT, "%s: no such service", invocation->operand);
 }
 
 const struct command cmd_services_describe = {

@@ -15,17 +15,13 @@ static int diff(struct invocation *invocation, FILE *out, struct error *error)
 {
 	const struct value *changes;
 	struct answer *answer;
-	size_t n = 0;
+	size_t n;
 	int err = client_get(invocation->client, "/v1/diff", &answer, error);
 
 	if (err)
 		return err;
 	changes = value_get(answer_root(answer), "changes");
-	value_foreach(changes, change)
-	{
-		(void)change;
-		n++;
-	}
+	n = value_count(changes);
 	if (output_is_document(invocation->output))
 		err = output_document(answer, invocation->output, out, error);
 	else if (n)

@@ -20,10 +20,7 @@ static int place_read(const struct invocation *invocation, struct place *ret, st
 	if (addr_port_parse(invocation->operand, &ret->addr, &ret->port))
 		return error_set(error, -EINVAL, "'%s' is not ADDR or ADDR:PORT",
 				 invocation->operand);
-	if (ret->port)
-		addr_port_format(&ret->addr, ret->port, ret->text);
-	else
-		addr_format(&ret->addr, ret->text);
+	addr_place_format(&ret->addr, ret->port, ret->text);
 	return 0;
 }
 

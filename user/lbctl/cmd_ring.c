@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include <errno.h>
-#include <string.h>
 
 #include "list.h"
 #include "resource.h"
@@ -34,33 +33,33 @@ static int ring_print(const struct value *ring, bool wide, FILE *out)
 			   wide, out);
 }
 
+static int rings_print(const struct value *root, const struct invocation *invocation, FILE *out)
+{
+	const char *gap = "";
+	int err = 0;
+
+	value_foreach(value_get(root, "rings"), ring)
+	{
+		fputs(gap, out);
+		gap = "\n";
+		err = err ?: ring_print(ring, invocation->output == OUTPUT_WIDE, out);
+	}
+	return err;
+}
+
 static int ring_show(struct invocation *invocation, FILE *out, struct error *error)
 {
-	const struct value *rings;
 	struct answer *answer;
-	const char *gap = "";
 	int err;
 
 	invocation->service = invocation->operand;
 	err = resource_get(invocation, RESOURCE_RINGS, &answer, error);
 	if (err)
 		return err;
-	rings = value_get(answer_root(answer), "rings");
-	if (rings->span == 1)
-		err = error_set(error, -ENOENT, "%s: no such service", invocation->operand);
-	else if (output_is_document(invocation->output))
-		err = output_document(answer, invocation->output, out, error);
-	else
-		value_foreach(rings, ring)
-		{
-			fputs(gap, out);
-			gap = "\n";
-			err = err ?: ring_print(ring, invocation->output == OUTPUT_WIDE, out);
-		}
-	if (err == -ENOMEM)
-		error_set(error, err, "out of memory");
+	if (value_count(value_get(answer_root(answer), "rings")))
+		return resource_show(answer, invocation, rings_print, out, error);
 	answer_free(answer);
-	return err;
+	return error_set(error, -ENOENT, "%s: no such service", invocation->operand);
 }
 
 const struct command cmd_ring_show = {

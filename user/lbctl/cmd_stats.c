@@ -1,7 +1,4 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-#include <errno.h>
-#include <string.h>
-
 #include "list.h"
 #include "resource.h"
 
@@ -22,29 +19,23 @@ static const struct table_column service_columns[] = {
 
 #define TABLE(columns) columns, sizeof(columns) / sizeof(*(columns))
 
-static int stats_show(struct invocation *invocation, FILE *out, struct error *error)
+static int stats_print(const struct value *root, const struct invocation *invocation, FILE *out)
 {
-	const struct value *root;
-	struct answer *answer;
 	bool wide = invocation->output == OUTPUT_WIDE;
-	int err = resource_get(invocation, RESOURCE_STATS, &answer, error);
+	int err = table_print(TABLE(service_columns), value_get(root, "services"), wide, out);
 
 	if (err)
 		return err;
-	root = answer_root(answer);
-	if (output_is_document(invocation->output)) {
-		err = output_document(answer, invocation->output, out, error);
-	} else {
-		err = table_print(TABLE(service_columns), value_get(root, "services"), wide, out);
-		fputc('\n', out);
-		err = err
-			      ?: table_print(TABLE(reason_columns), value_get(root, "reasons"),
-					     wide, out);
-	}
-	if (err == -ENOMEM)
-		error_set(error, err, "out of memory");
-	answer_free(answer);
-	return err;
+	fputc('\n', out);
+	return table_print(TABLE(reason_columns), value_get(root, "reasons"), wide, out);
+}
+
+static int stats_show(struct invocation *invocation, FILE *out, struct error *error)
+{
+	struct answer *answer;
+	int err = resource_get(invocation, RESOURCE_STATS, &answer, error);
+
+	return err ? err : resource_show(answer, invocation, stats_print, out, error);
 }
 
 const struct command cmd_stats = {

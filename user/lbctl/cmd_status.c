@@ -5,25 +5,8 @@
 #include <time.h>
 
 #include "command.h"
-#include "lb.h"
 #include "list.h"
-
-static const struct reason {
-	const char *text, *verdict, *meaning;
-} reasons[] = {
-#define REASON_ROW(name, text, verdict, meaning) {text, #verdict, meaning},
-	LB_REASONS(REASON_ROW)
-#undef REASON_ROW
-};
-
-/* NULL where a newer daemon knows a reason that this lbctl doesn't. */
-static const struct reason *reason_find(const char *text)
-{
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++)
-		if (!strcmp(reasons[i].text, text))
-			return &reasons[i];
-	return NULL;
-}
+#include "reason.h"
 
 static const struct table_column attachment_columns[] = {
 	{.header = "DEVICE", .key = "device"},
@@ -85,6 +68,7 @@ static int packets_print(const struct value *status, bool wide, FILE *out)
 	}
 	value_foreach(value_get(status, "packets"), packets)
 	{
+		/* NULL where a newer daemon knows a reason that this lbctl doesn't. */
 		const struct reason *reason = reason_find(packets->key);
 
 		if (!wide && !strcmp(packets->text, "0"))
@@ -92,7 +76,7 @@ static int packets_print(const struct value *status, bool wide, FILE *out)
 		fprintf(table.cells, "%s%c%s%c%s%c", packets->key, 0, packets->text, 0,
 			value_get_text(bytes, packets->key), 0);
 		if (wide)
-			fprintf(table.cells, "%s%c%s%c", reason ? reason->verdict : "", 0,
+			fprintf(table.cells, "%s%c%s%c", reason ? reason->verdict_text : "", 0,
 				reason ? reason->meaning : "", 0);
 	}
 	return table_end(&table, out);
@@ -143,24 +127,15 @@ static int status_print(const struct value *status, const struct invocation *inv
 
 static int status_show(struct invocation *invocation, FILE *out, struct error *error)
 {
-	const struct value *status;
 	struct answer *answer;
-	int err;
+	int err = resource_get(invocation, RESOURCE_STATUS, &answer, error);
 
-	err = resource_get(invocation, RESOURCE_STATUS, &answer, error);
 	if (err)
 		return err;
-	status = answer_root(answer);
-	if (value_get(status, "attachments")->type != VALUE_ARRAY)
-		err = error_set(error, -EPROTO, "the daemon's answer has no list \"attachments\"");
-	else if (output_is_document(invocation->output))
-		err = output_document(answer, invocation->output, out, error);
-	else
-		err = status_print(status, invocation, out);
-	if (err == -ENOMEM)
-		error_set(error, err, "out of memory");
+	if (value_get(answer_root(answer), "attachments")->type == VALUE_ARRAY)
+		return resource_show(answer, invocation, status_print, out, error);
 	answer_free(answer);
-	return err;
+	return error_set(error, -EPROTO, "the daemon's answer has no list \"attachments\"");
 }
 
 const struct command cmd_status = {

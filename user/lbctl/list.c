@@ -103,13 +103,8 @@ out:
 static void rest_print(const struct value *root, const struct list *list, const struct value *rows,
 		       FILE *out)
 {
-	long long total = value_get_number(root, list->total), n = 0;
+	long long total = value_get_number(root, list->total), n = (long long)value_count(rows);
 
-	value_foreach(rows, row)
-	{
-		(void)row;
-		n++;
-	}
 	if (total > n)
 		fprintf(out, "... and %lld more (--limit)\n", total - n);
 }

@@ -56,16 +56,15 @@ void request_usage(FILE *out)
 	      out);
 	for (size_t i = 0; i < NCOMMANDS; i++) {
 		const struct command *command = commands[i];
+		bool many = command->flags & (COMMAND_F_PLACES | COMMAND_F_LIMIT);
 		int width = fprintf(out, "  %s%s%s", command->words, command->operand ? " " : "",
 				    command->operand ? command->operand : "");
 
-		for (size_t o = 0; o < NOPTIONS; o++)
-			if (option_rows[o].flag & command->flags && option_rows[o].argument &&
-			    !command->operand && !(command->flags & COMMAND_F_LIMIT) &&
-			    !(command->flags & COMMAND_F_PLACES))
+		for (size_t o = 0; o < NOPTIONS && !many && !command->operand; o++)
+			if (option_rows[o].flag & command->flags && option_rows[o].argument)
 				width += fprintf(out, " [--%s %s]", option_rows[o].option.name,
 						 option_rows[o].argument);
-		if (command->flags & (COMMAND_F_PLACES | COMMAND_F_LIMIT))
+		if (many)
 			width += fprintf(out, " [OPTION ...]");
 		fprintf(out, "%*s%s\n", width < USAGE_COLUMN ? USAGE_COLUMN - width : 1, "",
 			command->summary);

@@ -99,3 +99,20 @@ int resource_get(struct invocation *invocation, enum resource resource, struct a
 	invocation->from_pins = true;
 	return 0;
 }
+
+int resource_show(struct answer *answer, const struct invocation *invocation,
+		  int (*print)(const struct value *root, const struct invocation *invocation,
+			       FILE *out),
+		  FILE *out, struct error *error)
+{
+	int err;
+
+	if (output_is_document(invocation->output))
+		err = output_document(answer, invocation->output, out, error);
+	else
+		err = print(answer_root(answer), invocation, out);
+	if (err == -ENOMEM)
+		error_set(error, err, "out of memory");
+	answer_free(answer);
+	return err;
+}

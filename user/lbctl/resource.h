@@ -24,6 +24,13 @@ enum resource {
 int resource_get(struct invocation *invocation, enum resource resource, struct answer **ret,
 		 struct error *error);
 
+/* Show an answer and free it: as a document where one is wanted, else by print(),
+ * which returns 0 or -ENOMEM. */
+int resource_show(struct answer *answer, const struct invocation *invocation,
+		  int (*print)(const struct value *root, const struct invocation *invocation,
+			       FILE *out),
+		  FILE *out, struct error *error);
+
 /* "PATH?service=...&backend=..." of the invocation's options, for other requests. */
 #define RESOURCE_URL_SIZE 512
 const char *resource_url(const struct invocation *invocation, const char *path,

@@ -86,12 +86,12 @@ static int counters_read(struct api *api)
 /* *ret = the Service that is asked for, NULL = all.  false: the answer is an error. */
 static bool service_read(struct MHD_Connection *connection, const char **ret, struct answer *answer)
 {
-	*ret = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "service");
-	if (*ret && !strchr(*ret, '/')) {
-		answer_error(answer, MHD_HTTP_BAD_REQUEST, "service: NAMESPACE/NAME expected");
-		return false;
-	}
-	return true;
+	struct error error;
+	int err = api_filter_service(connection, ret, &error);
+
+	if (err)
+		answer_error(answer, MHD_HTTP_BAD_REQUEST, error.text);
+	return !err;
 }
 
 static void get_services(struct api *api, struct MHD_Connection *connection, struct answer *answer)

@@ -20,16 +20,24 @@ static int place_read(struct MHD_Connection *connection, const char *name, struc
 	return 0;
 }
 
+int api_filter_service(struct MHD_Connection *connection, const char **ret, struct error *error)
+{
+	*ret = argument(connection, "service");
+	if (*ret && !strchr(*ret, '/'))
+		return error_set(error, -EINVAL, "service: NAMESPACE/NAME expected");
+	return 0;
+}
+
 int api_filter_read(struct MHD_Connection *connection, struct show_filter *ret, struct error *error)
 {
 	const char *limit = argument(connection, "limit");
-	struct show_filter filter = {.service = argument(connection, "service")};
+	struct show_filter filter = {0};
 	char *end = NULL;
-	int err;
+	int err = api_filter_service(connection, &filter.service, error);
 
-	if (filter.service && !strchr(filter.service, '/'))
-		return error_set(error, -EINVAL, "service: NAMESPACE/NAME expected");
-	err = place_read(connection, "backend", &filter.backend, &filter.backend_port, error);
+	err = err
+		      ?: place_read(connection, "backend", &filter.backend, &filter.backend_port,
+				    error);
 	err = err ?: place_read(connection, "client", &filter.client, &filter.client_port, error);
 	if (err)
 		return err;

@@ -10,6 +10,9 @@
 #include "error.h"
 #include "show.h"
 
+/* service=NS/NAME alone; *ret is NULL where it isn't given. */
+int api_filter_service(struct MHD_Connection *connection, const char **ret, struct error *error);
+
 /* service=NS/NAME[:PORT], backend=ADDR[:PORT], client=ADDR[:PORT], limit=N.  Texts
  * belong to the connection.  Returns 0, or -EINVAL and which one is wrong. */
 int api_filter_read(struct MHD_Connection *connection, struct show_filter *ret,

@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include "drain.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <string.h>
 
 static bool backend_is_meant(const struct lb_backend *backend, const struct addr *addr,
 			     uint16_t port)
 {
-	struct addr own;
-
-	if (backend->state != LB_BACKEND_ACTIVE)
-		return false;
-	addr_from_words(backend->family, backend->addr, &own);
-	return !addr_compare(&own, addr) && (!port || ntohs(backend->port) == port);
+	return backend->state == LB_BACKEND_ACTIVE && maps_backend_is_at(backend, addr, port);
 }
 
 static __u8 flags_after(__u8 flags, uint16_t port, bool drain)
 {
 	if (!drain)
-		return flags & ~(LB_BACKEND_F_DRAIN | LB_BACKEND_F_DRAIN_ADDR);
+		return flags & ~LB_BACKEND_DRAINS;
 	return flags | (port ? LB_BACKEND_F_DRAIN : LB_BACKEND_F_DRAIN_ADDR);
 }
 
@@ -30,10 +23,7 @@ int drain_set(struct maps *maps, const struct addr *addr, uint16_t port, bool dr
 	size_t n = 0;
 	int err;
 
-	if (port)
-		addr_port_format(addr, port, text);
-	else
-		addr_format(addr, text);
+	addr_place_format(addr, port, text);
 	for (uint32_t id = 1; id < maps->max_backends; id++) {
 		const struct lb_backend *backend = &maps->backends[id];
 

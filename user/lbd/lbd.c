@@ -183,10 +183,7 @@ static int drain_requested(void *arg, const struct addr *addr, uint16_t port, bo
 
 	if (err)
 		return err;
-	if (port)
-		addr_port_format(addr, port, text);
-	else
-		addr_format(addr, text);
+	addr_place_format(addr, port, text);
 	log_info("%s backend=%s backends=%zu", drain ? "draining" : "undrained", text, *ret_n);
 	return lbd_sync(lbd, error);
 }

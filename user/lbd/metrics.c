@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "reason.h"
+
 /* Microseconds, and as they are written: seconds. */
 static const struct {
 	uint64_t us;
@@ -13,12 +15,6 @@ static const struct {
 } bounds[METRICS_BUCKETS] = {
 	{1000, "0.001"}, {2500, "0.0025"}, {5000, "0.005"},  {10000, "0.01"}, {25000, "0.025"},
 	{50000, "0.05"}, {100000, "0.1"},  {250000, "0.25"}, {1000000, "1"},  {5000000, "5"},
-};
-
-static const enum lb_verdict reason_verdicts[LB_REASON_MAX] = {
-#define REASON_VERDICT(name, text, verdict, meaning) [LB_REASON_##name] = LB_VERDICT_##verdict,
-	LB_REASONS(REASON_VERDICT)
-#undef REASON_VERDICT
 };
 
 void metrics_sync_add(struct metrics_syncs *syncs, uint64_t us)
@@ -150,14 +146,14 @@ static void reasons_write(FILE *to, const struct lb_reason_counter *reasons)
 {
 	family(to, "packets_total", "counter", "packets by how they ended");
 	for (int i = 1; i < LB_REASON_MAX; i++)
-		fprintf(to, "guideway_packets_total{reason=\"%s\"} %" PRIu64 "\n", view_reason(i),
-			(uint64_t)reasons[i].packets);
+		fprintf(to, "guideway_packets_total{reason=\"%s\"} %" PRIu64 "\n",
+			reason_get(i)->text, (uint64_t)reasons[i].packets);
 	family(to, "drops_total", "counter", "packets that were dropped or refused, by reason");
 	for (int i = 1; i < LB_REASON_MAX; i++)
-		if (reason_verdicts[i] == LB_VERDICT_DROP ||
-		    reason_verdicts[i] == LB_VERDICT_REJECT)
+		if (reason_get(i)->verdict == LB_VERDICT_DROP ||
+		    reason_get(i)->verdict == LB_VERDICT_REJECT)
 			fprintf(to, "guideway_drops_total{reason=\"%s\"} %" PRIu64 "\n",
-				view_reason(i), (uint64_t)reasons[i].packets);
+				reason_get(i)->text, (uint64_t)reasons[i].packets);
 }
 
 static void syncs_write(FILE *to, const struct metrics_syncs *syncs)

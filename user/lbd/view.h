@@ -88,9 +88,6 @@ void view_list_begin(struct view_rows *rows);
 void view_rows_add(struct view_rows *rows, const json_t *row);
 char *view_rows_end(struct view_rows *rows, size_t *ret_length);
 
-/* The name of a reason, as users see it. */
-const char *view_reason(enum lb_reason reason);
-
 /* json_object_set_new(), with "?" for text that isn't UTF-8. */
 void view_set_text(json_t *object, const char *key, const char *text);
 

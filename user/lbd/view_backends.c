@@ -90,23 +90,6 @@ static size_t known_first(const struct known_backend *known, size_t n, uint32_t 
 	return low;
 }
 
-/* Slots by backend id. */
-static void count_slots(const struct maps *maps, uint32_t service, uint32_t *slots)
-{
-	__u64 ring = maps->rings[LB_RING_INDEX(service, LB_SCOPE_CLUSTER)];
-	uint32_t nslots = LB_RING_SLOTS(ring), line = LB_RING_LINE(ring);
-	const __u32 *first;
-
-	/* Maps that another version left broken are no reason to fall. */
-	if (line > maps->arena_lines ||
-	    nslots > (uint64_t)(maps->arena_lines - line) * LB_ARENA_LINE_SLOTS)
-		return;
-	first = (const __u32 *)(const void *)(maps->arena + line); /* lines are adjacent */
-	for (uint32_t i = 0; i < nslots; i++)
-		if (first[i] < maps->max_backends)
-			slots[first[i]]++;
-}
-
 /* A row with its keys in the order that people read. */
 static json_t *row_new(void)
 {
@@ -153,8 +136,7 @@ static void set_endpoint(json_t *row, const struct model_endpoint *endpoint)
 static void set_state(json_t *row, const struct view *view, const struct model_service *service,
 		      const struct model_endpoint *endpoint, uint32_t id)
 {
-	bool drained = view->maps->backends[id].flags &
-		       (LB_BACKEND_F_DRAIN | LB_BACKEND_F_DRAIN_ADDR); /* id 0: not */
+	bool drained = view->maps->backends[id].flags & LB_BACKEND_DRAINS; /* id 0: not */
 
 	view_set_text(row, "state", drained ? "draining" : "active");
 	view_set_text(row, "health",
@@ -197,7 +179,9 @@ char *view_backends(const struct view *view, const char *service, const struct l
 			continue;
 		set_service(row, s, name);
 		if (ids[i])
-			count_slots(view->maps, ids[i], slots);
+			maps_ring_count(view->maps,
+					view->maps->rings[LB_RING_INDEX(ids[i], LB_SCOPE_CLUSTER)],
+					slots);
 		for (size_t e = 0; e < s->nendpoints; e++) {
 			uint32_t id = known_find(known, nknown, &place, ids[i], &s->endpoints[e]);
 

@@ -4,18 +4,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "reason.h"
 #include "view.h"
-
-const char *view_reason(enum lb_reason reason)
-{
-	static const char *const names[LB_REASON_MAX] = {
-#define REASON_NAME(name, text, verdict, meaning) text,
-		LB_REASONS(REASON_NAME)
-#undef REASON_NAME
-	};
-
-	return names[reason];
-}
 
 static json_t *attachments_json(const struct attachments *attachments)
 {
@@ -61,7 +51,7 @@ static json_t *reasons_json(const struct lb_reason_counter *reasons, bool bytes)
 
 	for (int i = 1; i < LB_REASON_MAX; i++)
 		json_object_set_new(
-			object, view_reason(i),
+			object, reason_get(i)->text,
 			json_integer((json_int_t)(bytes ? reasons[i].bytes : reasons[i].packets)));
 	return object;
 }

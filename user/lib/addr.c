@@ -131,6 +131,12 @@ const char *addr_port_format(const struct addr *addr, uint16_t port_host,
 	return buf;
 }
 
+const char *addr_place_format(const struct addr *addr, uint16_t port_host,
+			      char buf[ADDR_PORT_STRLEN])
+{
+	return port_host ? addr_port_format(addr, port_host, buf) : addr_format(addr, buf);
+}
+
 int addr_port_parse(const char *text, struct addr *ret, uint16_t *ret_port)
 {
 	bool brackets = *text == '[';

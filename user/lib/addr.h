@@ -43,6 +43,10 @@ int addr_compare(const struct addr *a, const struct addr *b);
 const char *addr_port_format(const struct addr *addr, uint16_t port_host,
 			     char buf[ADDR_PORT_STRLEN]);
 
+/* The same, or "ADDR" where the port is 0; addr_port_parse() reads it back. */
+const char *addr_place_format(const struct addr *addr, uint16_t port_host,
+			      char buf[ADDR_PORT_STRLEN]);
+
 /* Read "ADDR", "ADDR:PORT" or "[ADDR]:PORT" (an IPv6 address with a port needs the
  * brackets); *ret_port: host order, 0 = none is given.  Returns 0 or -EINVAL. */
 int addr_port_parse(const char *text, struct addr *ret, uint16_t *ret_port);

@@ -6,7 +6,8 @@
  * a restart that finds nothing to change writes nothing.  They are mapped
  * read-only until maps_make_writable().  HASH maps and per-CPU counters go
  * through bpf(2).  One thread.  maps.c opens them, maps_entries.c has the frontends,
- * maps_flows.c what the datapath remembers, maps_counters.c the counters.
+ * maps_flows.c what the datapath remembers, maps_counters.c the counters, maps_look.c
+ * what the arrays say.
  */
 #ifndef GW_MAPS_H
 #define GW_MAPS_H
@@ -122,6 +123,12 @@ struct maps_affinity {
 };
 int maps_affinity_each(const struct maps *maps,
 		       void (*each)(void *arg, const struct maps_affinity *affinity), void *arg);
+
+/* Add a ring's slots to slots[], by backend id; false: a ring that maps can't hold. */
+bool maps_ring_count(const struct maps *maps, uint64_t ring, uint32_t *slots);
+
+/* Is a backend's address this one, and its port (host order; 0 = any)? */
+bool maps_backend_is_at(const struct lb_backend *backend, const struct addr *addr, uint16_t port);
 
 /* Wait until every BPF program that runs now has ended (RCU grace period), so
  * that what no map names any more can be used again. */

@@ -125,7 +125,7 @@ static struct plan_hop endpoint_hop(const struct planner *p, const struct model_
 }
 
 /* What keeps a usable endpoint from new flows. */
-#define BACKEND_UNFIT (LB_BACKEND_F_DOWN | PLANNER_DRAINS)
+#define BACKEND_UNFIT (LB_BACKEND_F_DOWN | LB_BACKEND_DRAINS)
 
 /* LB_BACKEND_F_DOWN or 0.  old: the backend of the address as the maps have it, perhaps
  * another pod's or free. */
@@ -281,7 +281,7 @@ static void backend_leave(struct planner *p, const struct planned_service *servi
 	if (value->state == LB_BACKEND_ACTIVE || !value->gone_ticks) {
 		value->state = LB_BACKEND_GONE;
 		value->gone_ticks = options->now_ticks ? options->now_ticks : 1;
-		value->flags &= ~PLANNER_DRAINS;
+		value->flags &= ~LB_BACKEND_DRAINS;
 	}
 	if (service->ring_stale) /* may name it */
 		return;

@@ -145,7 +145,7 @@ static int ring_collect(struct planner *p, uint32_t id, enum lb_scope scope, siz
 		const struct lb_backend *backend = &p->applied->backends[p->leftovers[i]];
 		struct addr addr;
 
-		if (backend->flags & PLANNER_DRAINS ||
+		if (backend->flags & LB_BACKEND_DRAINS ||
 		    (local && !(backend->flags & LB_BACKEND_F_LOCAL)))
 			continue;
 		addr_from_words(backend->family, backend->addr, &addr);
@@ -229,7 +229,7 @@ int planner_retain(struct planner *p, uint32_t id)
 	for (size_t i = 0; i < p->nleftovers; i++) {
 		uint32_t leftover = p->leftovers[i];
 
-		if (!(named[i] || p->applied->backends[leftover].flags & PLANNER_DRAINS) ||
+		if (!(named[i] || p->applied->backends[leftover].flags & LB_BACKEND_DRAINS) ||
 		    !LB_NEXT_HOP_DEVICE(planner_next_hop(p, &p->applied->backends[leftover])))
 			continue;
 		p->leftovers[i] = p->leftovers[p->nretained];

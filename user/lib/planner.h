@@ -18,9 +18,6 @@
 #include "plan.h"
 #include "plan_index.h"
 
-/* An operator wants no new flows here. */
-#define PLANNER_DRAINS (LB_BACKEND_F_DRAIN | LB_BACKEND_F_DRAIN_ADDR)
-
 struct planned_service {
 	const struct model_service *model; /* NULL: nobody wants it (any more) */
 	struct lb_service value;	   /* what the map will hold */

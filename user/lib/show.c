@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reason.h"
 #include "show_rows.h"
 
 static uint32_t seconds(uint64_t ticks)
@@ -149,22 +150,6 @@ int show_affinity(const struct maps *maps, const struct show_filter *filter, FIL
 
 /* ---- rings ---------------------------------------------------------------------- */
 
-/* Slots by backend id; false: a ring that maps can't hold. */
-static bool slots_count(const struct maps *maps, uint64_t ring, uint32_t *slots)
-{
-	uint32_t n = LB_RING_SLOTS(ring), line = LB_RING_LINE(ring);
-	const __u32 *first;
-
-	if (line > maps->arena_lines ||
-	    n > (uint64_t)(maps->arena_lines - line) * LB_ARENA_LINE_SLOTS)
-		return false;
-	first = (const __u32 *)(const void *)(maps->arena + line); /* lines are adjacent */
-	for (uint32_t i = 0; i < n; i++)
-		if (first[i] < maps->max_backends)
-			slots[first[i]]++;
-	return true;
-}
-
 static void ring_show(struct show_rows *rows, uint32_t service, enum lb_scope scope,
 		      uint32_t *slots)
 {
@@ -175,7 +160,7 @@ static void ring_show(struct show_rows *rows, uint32_t service, enum lb_scope sc
 	const char *comma = "";
 
 	memset(slots, 0, maps->max_backends * sizeof(*slots));
-	if (!slots_count(maps, maps->rings[index], slots) || !show_row_begin(rows))
+	if (!maps_ring_count(maps, maps->rings[index], slots) || !show_row_begin(rows))
 		return;
 	show_service(rows, service);
 	show_text(rows, "scope", scope == LB_SCOPE_LOCAL ? "local" : "cluster");
@@ -230,14 +215,6 @@ int show_rings(const struct maps *maps, const struct show_filter *filter, FILE *
 
 /* ---- counters --------------------------------------------------------------------- */
 
-static const struct {
-	const char *name, *verdict, *meaning;
-} reasons[] = {
-#define REASON(name, text, verdict, meaning) {text, #verdict, meaning},
-	LB_REASONS(REASON)
-#undef REASON
-};
-
 static void traffic_show(struct show_rows *rows, const struct lb_traffic *traffic)
 {
 	show_number(rows, "connections_total", traffic->connections);
@@ -257,12 +234,14 @@ int show_stats(const struct maps *maps, const struct show_filter *filter, FILE *
 		goto out;
 	show_rows_begin(&rows, maps, "reasons", 0, to);
 	for (int i = 1; i < LB_REASON_MAX; i++) {
+		const struct reason *reason = reason_get(i);
+
 		show_row_begin(&rows);
-		show_text(&rows, "reason", reasons[i].name);
+		show_text(&rows, "reason", reason->text);
 		show_number(&rows, "packets", counters[i].packets);
 		show_number(&rows, "bytes", counters[i].bytes);
-		show_text(&rows, "verdict", reasons[i].verdict);
-		show_text(&rows, "meaning", reasons[i].meaning);
+		show_text(&rows, "verdict", reason->verdict_text);
+		show_text(&rows, "meaning", reason->meaning);
 		show_row_end(&rows);
 	}
 	show_rows_end(&rows);
@@ -355,7 +334,7 @@ static void backend_show(struct show_rows *rows, uint32_t id, const uint32_t *sl
 			 const uint32_t *flows, const struct lb_traffic *traffic)
 {
 	const struct lb_backend *backend = &rows->maps->backends[id];
-	bool drained = backend->flags & (LB_BACKEND_F_DRAIN | LB_BACKEND_F_DRAIN_ADDR);
+	bool drained = backend->flags & LB_BACKEND_DRAINS;
 	char text[ADDR_STRLEN];
 	struct addr addr;
 
@@ -384,7 +363,7 @@ int show_backends(const struct maps *maps, const struct show_filter *filter, FIL
 	if (err)
 		goto out;
 	for (uint32_t id = 1; id < maps->max_services; id++)
-		slots_count(maps, maps->rings[LB_RING_INDEX(id, LB_SCOPE_CLUSTER)], slots);
+		maps_ring_count(maps, maps->rings[LB_RING_INDEX(id, LB_SCOPE_CLUSTER)], slots);
 	show_rows_begin(&rows, maps, "backends", filter->limit, to);
 	for (uint32_t id = 1; id < maps->max_backends; id++) {
 		const struct lb_backend *backend = &maps->backends[id];
@@ -429,7 +408,7 @@ static void counters_show(const char *key, const struct lb_reason_counter *count
 {
 	fprintf(to, ",\"%s\":{", key);
 	for (int i = 1; i < LB_REASON_MAX; i++)
-		fprintf(to, "%s\"%s\":%llu", i > 1 ? "," : "", reasons[i].name,
+		fprintf(to, "%s\"%s\":%llu", i > 1 ? "," : "", reason_get(i)->text,
 			bytes ? counters[i].bytes : counters[i].packets);
 	fputc('}', to);
 }

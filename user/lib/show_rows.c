@@ -142,11 +142,6 @@ bool show_service_is_meant(const struct maps *maps, uint32_t id, const struct sh
 
 bool show_backend_is_meant(const struct lb_backend *backend, const struct show_filter *filter)
 {
-	struct addr addr;
-
-	if (!filter->backend.family)
-		return true;
-	addr_from_words(backend->family, backend->addr, &addr);
-	return !addr_compare(&addr, &filter->backend) &&
-	       (!filter->backend_port || ntohs(backend->port) == filter->backend_port);
+	return !filter->backend.family ||
+	       maps_backend_is_at(backend, &filter->backend, filter->backend_port);
 }
