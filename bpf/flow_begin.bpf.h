@@ -337,6 +337,9 @@ __noinline int flow_begin(struct packet *p, struct flow_found *found, bool v6)
 		return reason;
 	if (flow_is_martian(p, v6))
 		return LB_REASON_MARTIAN;
+	reason = source_check(p, &frontend, v6);
+	if (reason)
+		return reason;
 	/* Mid-flow TCP without an entry: we are told late. */
 	if (p->protocol == IPPROTO_TCP && !flow_is_syn(p))
 		flow.state = LB_FLOW_ESTABLISHED;

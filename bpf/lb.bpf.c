@@ -21,6 +21,7 @@
 
 #include "parse.bpf.h"	  /* 1: bytes -> struct packet */
 #include "frontend.bpf.h" /* 2: is it for a service? */
+#include "source.bpf.h"	  /* 2: and from who may reach it? */
 #include "pick.bpf.h"	  /* 4: a backend for a new flow */
 #include "flow_tables.bpf.h"
 #include "flow.bpf.h"	    /* 3: the backend of the flow */

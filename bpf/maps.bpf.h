@@ -21,6 +21,24 @@ struct {
 	__type(value, struct lb_frontend);
 } frontends6 SEC(".maps");
 
+/* Service id and a client's address -> it may reach the service's load-balancer
+ * addresses, where they have LB_FRONTEND_F_SOURCES. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, LB_MAX_SOURCES);
+	__type(key, struct lb_source4_key);
+	__type(value, struct lb_source);
+} sources4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, LB_MAX_SOURCES);
+	__type(key, struct lb_source6_key);
+	__type(value, struct lb_source);
+} sources6 SEC(".maps");
+
 /* A map of its own, pinned like the others; a section of data because its
  * bytes are read without a call then. */
 volatile __u8 frontend_filter[LB_FILTER_BYTES] SEC(".data.frontend_filter");

@@ -19,7 +19,7 @@
 #include <linux/types.h>
 #endif
 
-#define LB_ABI 4
+#define LB_ABI 5
 
 /* The clock of flows and backends: a tick is 2^27 ns = 134 ms of
  * CLOCK_MONOTONIC. */
@@ -34,6 +34,8 @@ enum lb_frontend_flag {
 	LB_FRONTEND_F_NODEPORT = 1U << 1,
 	/* Its traffic policy is Local: only backends of this node. */
 	LB_FRONTEND_F_LOCAL = 1U << 2,
+	/* A load-balancer address that takes clients of its service's sources alone. */
+	LB_FRONTEND_F_SOURCES = 1U << 3,
 };
 
 /* Key of frontends4. */
@@ -61,6 +63,31 @@ struct lb_frontend {
 	__u32 flags;   /* LB_FRONTEND_F_* */
 };
 _Static_assert(sizeof(struct lb_frontend) == 8, "ABI");
+
+/* Keys of sources4 and sources6: from where the load-balancer addresses of a service
+ * may be reached (loadBalancerSourceRanges), found by the longest prefix. */
+#define LB_SOURCE_SERVICE_BITS 32
+struct lb_source4_key {
+	__u32 prefix_bits; /* LB_SOURCE_SERVICE_BITS and the range's own */
+	__u32 service;	   /* id */
+	__be32 addr;
+};
+_Static_assert(sizeof(struct lb_source4_key) == 12, "ABI");
+
+struct lb_source6_key {
+	__u32 prefix_bits;
+	__u32 service;
+	__be32 addr[4];
+};
+_Static_assert(sizeof(struct lb_source6_key) == 24, "ABI");
+
+/* Their value: that the key is there says all. */
+struct lb_source {
+	__u32 pad;
+};
+_Static_assert(sizeof(struct lb_source) == 4, "ABI");
+
+#define LB_MAX_SOURCES 65536 /* of each family */
 
 /*
  * The frontends' filter, one mapped value: a bit (hash.h: hash_frontend4 and 6)
@@ -442,6 +469,7 @@ _Static_assert(sizeof(struct lb_settings) == 80, "ABI");
 	X(NO_LOCAL_EXTERNAL, "no_local_external", DROP, \
 	  "externalTrafficPolicy Local, and none is here") \
 	X(REJECT_SILENT, "reject_silent", DROP, "refused like these, but a RST, or over the rate") \
+	X(SOURCE_REFUSED, "source_refused", DROP, "no loadBalancerSourceRanges have the client") \
 	X(NO_SNAT_PORT, "no_snat_port", DROP, "no free port of the node's address was found") \
 	X(NO_ROUTE, "no_route", DROP, "the kernel has no route for the packet") \
 	/* must be 0 */ \

@@ -11,6 +11,7 @@
  *   share NAME ADDR:PORT slots N
  *   backend NAME ADDR:PORT state S weight W via DEVICE MAC
  *   frontend ADDR:PORT/PROTO flags F service NAME
+ *   source NAME RANGE
  *   device NAME mtu M mac MAC
  *   link KIND DEVICE program NAME
  *   programs NAME N      how many different ones of a name the links have
@@ -335,10 +336,11 @@ static void devices_print(void)
 	}
 }
 
-static void frontend_print(bool v6, const struct lb_frontend6_key *key,
-			   const struct lb_frontend *value)
+static void frontend_print(bool v6, const void *frontend_key, const void *frontend)
 {
-	const struct lb_frontend4_key *key4 = (const void *)key;
+	const struct lb_frontend6_key *key = frontend_key;
+	const struct lb_frontend4_key *key4 = frontend_key;
+	const struct lb_frontend *value = frontend;
 	char service[TEXT_BYTES], text[TEXT_BYTES];
 
 	endpoint_name(v6, key->addr, v6 ? key->port : key4->port, text);
@@ -349,29 +351,43 @@ static void frontend_print(bool v6, const struct lb_frontend6_key *key,
 	       service_name(value->service, service));
 }
 
-static void frontends_print(bool v6)
+static void source_print(bool v6, const void *source_key, const void *value)
 {
-	int fd = pin_open("maps", v6 ? "frontends6" : "frontends4");
-	struct lb_frontend6_key key = {0}, next;
-	struct lb_frontend value;
+	const struct lb_source6_key *key = source_key; /* the other begins alike */
+	char service[TEXT_BYTES], text[INET6_ADDRSTRLEN];
+
+	(void)value;
+	inet_ntop(v6 ? AF_INET6 : AF_INET, key->addr, text, sizeof(text));
+	if (!service_is_used(key->service))
+		wrong("source range %s is no service's", text);
+	printf("source %s %s/%u\n", service_name(key->service, service), text,
+	       key->prefix_bits - LB_SOURCE_SERVICE_BITS);
+}
+
+/* Call print() for each entry; keys of 24 bytes at most, values of 8. */
+static void map_print(const char *map, bool v6,
+		      void (*print)(bool v6, const void *key, const void *value))
+{
+	uint32_t key[6] = {0}, next[6] = {0}, value[2];
+	int fd = pin_open("maps", map);
 	union bpf_attr attr;
 	bool first = true;
 
 	for (;;) {
 		memset(&attr, 0, sizeof(attr));
 		attr.map_fd = fd;
-		attr.key = first ? 0 : (uintptr_t)&key;
-		attr.next_key = (uintptr_t)&next;
+		attr.key = first ? 0 : (uintptr_t)key;
+		attr.next_key = (uintptr_t)next;
 		if (bpf_call(BPF_MAP_GET_NEXT_KEY, &attr))
 			break;
-		key = next;
+		memcpy(key, next, sizeof(key));
 		first = false;
 		memset(&attr, 0, sizeof(attr));
 		attr.map_fd = fd;
-		attr.key = (uintptr_t)&key;
-		attr.value = (uintptr_t)&value;
+		attr.key = (uintptr_t)key;
+		attr.value = (uintptr_t)value;
 		if (!bpf_call(BPF_MAP_LOOKUP_ELEM, &attr))
-			frontend_print(v6, &key, &value);
+			print(v6, key, value);
 	}
 	close(fd);
 }
@@ -477,8 +493,10 @@ int main(int argc, char **argv)
 	services_print();
 	backends_print();
 	devices_print();
-	frontends_print(false);
-	frontends_print(true);
+	map_print("frontends4", false, frontend_print);
+	map_print("frontends6", true, frontend_print);
+	map_print("sources4", false, source_print);
+	map_print("sources6", true, source_print);
 	links_print();
 	return any_wrong;
 }

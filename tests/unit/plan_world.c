@@ -76,6 +76,46 @@ WEAK int maps_frontend_delete(struct maps *maps, const struct plan_frontend *fro
 	return 0;
 }
 
+static size_t source_find(const struct world *world, const struct plan_source *key)
+{
+	size_t i;
+
+	for (i = 0; i < world->nsources; i++)
+		if (world->sources[i].service == key->service &&
+		    !prefix_compare(&world->sources[i].prefix, &key->prefix))
+			break;
+	return i;
+}
+
+WEAK int maps_source_insert(struct maps *maps, const struct plan_source *source)
+{
+	struct world *world = world_of(maps);
+	int err = world_step(world, "source_insert");
+
+	if (err)
+		return err;
+	if (source_find(world, source) < world->nsources)
+		return 0;
+	if (world->nsources == 2 * (size_t)LB_MAX_SOURCES)
+		return -ENOSPC;
+	world->sources[world->nsources++] = *source;
+	return 0;
+}
+
+WEAK int maps_source_delete(struct maps *maps, const struct plan_source *source)
+{
+	struct world *world = world_of(maps);
+	size_t i = source_find(world, source);
+	int err = world_step(world, "source_delete");
+
+	if (err)
+		return err;
+	if (i == world->nsources)
+		return -ENOENT;
+	world->sources[i] = world->sources[--world->nsources];
+	return 0;
+}
+
 WEAK int maps_backend_counters_fold(struct maps *maps, uint32_t id, uint32_t service)
 {
 	(void)service;
@@ -119,6 +159,8 @@ struct world *world_new(struct world_limits limits)
 	maps->arena = calloc(limits.arena_lines, sizeof(*maps->arena));
 	maps->backends = calloc(limits.backends, sizeof(*maps->backends));
 	world->frontends = calloc(2 * limits.frontends, sizeof(*world->frontends));
+	world->max_sources = LB_MAX_SOURCES;
+	world->sources = calloc(2 * (size_t)LB_MAX_SOURCES, sizeof(*world->sources));
 	world->now = 1000;
 	world->linger = 30;
 	world->seed = 1;
@@ -137,6 +179,7 @@ void world_free(struct world *world)
 	free(world->maps.arena);
 	free(world->maps.backends);
 	free(world->frontends);
+	free(world->sources);
 	free(world);
 }
 
@@ -164,6 +207,7 @@ struct world_service *world_service(struct world *world, const char *namespace, 
 		.protocol = IPPROTO_TCP,
 		.port = 80,
 		.frontends = service->frontends,
+		.sources = service->sources,
 		.endpoints = service->endpoints,
 	};
 	return service;
@@ -183,6 +227,14 @@ void world_frontend(struct world_service *service, enum frontend_kind kind, cons
 	assert_true(service->model.nfrontends < WORLD_FRONTENDS);
 	service->frontends[service->model.nfrontends++] =
 		(struct model_frontend){.kind = kind, .addr = address(addr), .port = port};
+}
+
+void world_source(struct world_service *service, const char *range)
+{
+	struct prefix *source = &service->sources[service->model.nsources++];
+
+	assert_true(service->model.nsources <= WORLD_SOURCES);
+	assert_int_equal(prefix_parse(range, source), 0);
 }
 
 struct model_endpoint *world_endpoint(struct world_service *service, const char *addr,
@@ -295,6 +347,9 @@ struct applied world_applied(const struct world *world)
 		.backends = maps->backends,
 		.frontends = world->frontends,
 		.nfrontends = world->nfrontends,
+		.max_sources = world->max_sources,
+		.sources = world->sources,
+		.nsources = world->nsources,
 	};
 }
 
@@ -389,6 +444,15 @@ const struct lb_frontend *world_frontend_find(const struct world *world, const c
 		if (!plan_frontend_compare(&world->frontends[i], &key))
 			return &world->frontends[i].value;
 	return NULL;
+}
+
+bool world_has_source(const struct world *world, const struct world_service *service,
+		      const char *range)
+{
+	struct plan_source key = {.service = world_service_id(world, service)};
+
+	assert_int_equal(prefix_parse(range, &key.prefix), 0);
+	return source_find(world, &key) < world->nsources;
 }
 
 size_t world_refused(const struct world *world, const char *text)

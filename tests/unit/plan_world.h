@@ -29,6 +29,7 @@
 #define WORLD_FRONTENDS 8
 #define WORLD_ENDPOINTS 64
 #define WORLD_REFUSALS 4
+#define WORLD_SOURCES 8
 
 struct world_limits {
 	uint32_t services, backends, frontends, arena_lines;
@@ -38,6 +39,7 @@ struct world_service {
 	struct model_service model;
 	struct model_frontend frontends[WORLD_FRONTENDS];
 	struct model_endpoint endpoints[WORLD_ENDPOINTS];
+	struct prefix sources[WORLD_SOURCES];
 };
 
 struct world {
@@ -51,6 +53,8 @@ struct world {
 	struct maps maps;
 	struct plan_frontend *frontends;
 	size_t nfrontends;
+	struct plan_source *sources;
+	size_t nsources;
 	/* Options.  An address' next hop is that of its last byte. */
 	uint64_t now, linger, seed;
 	uint64_t hops[256];
@@ -59,7 +63,8 @@ struct world {
 	enum plan_health health[256];
 	enum plan_bypass bypass;
 
-	struct plan *plan; /* the last one */
+	uint32_t max_sources; /* per family, as the plan is told */
+	struct plan *plan;    /* the last one */
 	unsigned int quiesces, counters_folded, next_hops_asked;
 	/* Called before each call of maps.h takes effect; not 0 = it fails. */
 	int (*step)(struct world *world, const char *call);
@@ -77,6 +82,7 @@ struct world_service *world_service(struct world *world, const char *namespace, 
 				    const char *port_name);
 void world_frontend(struct world_service *service, enum frontend_kind kind, const char *addr,
 		    uint16_t port);
+void world_source(struct world_service *service, const char *range);
 struct model_endpoint *world_endpoint(struct world_service *service, const char *addr,
 				      uint16_t port);
 void world_endpoint_remove(struct world_service *service, const char *addr, uint16_t port);
@@ -97,6 +103,9 @@ size_t world_slots(const struct world *world, uint32_t service, uint32_t backend
 /* The service a frontend leads to, 0 = none. */
 const struct lb_frontend *world_frontend_find(const struct world *world, const char *addr,
 					      uint16_t port, uint8_t protocol);
+/* Is the range in the maps for the service? */
+bool world_has_source(const struct world *world, const struct world_service *service,
+		      const char *range);
 /* How many refusals of the last plan have this in their reason. */
 size_t world_refused(const struct world *world, const char *text);
 

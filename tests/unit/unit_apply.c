@@ -94,6 +94,23 @@ static void empty_plan_touches_nothing(void **state)
 	assert_false(world->maps.writable);
 }
 
+/* Who is in a new range, or in both, is never kept out; who was in an old one alone,
+ * no longer than it takes. */
+static void ranges_come_before_frontends_that_ask_and_go_after(void **state)
+{
+	struct world *world = *state;
+	struct world_service *service = web(world);
+
+	world_frontend(service, FRONTEND_LOAD_BALANCER, "192.0.2.1", 80);
+	world_source(service, "203.0.113.0/24");
+	assert_string_equal(sync_traced(world), "source_insert frontend_insert frontend_insert");
+	assert_true(prefix_parse("198.51.100.0/24", &service->sources[0]) == 0);
+	assert_string_equal(sync_traced(world), "source_insert source_delete");
+	service->model.nsources = 0;
+	assert_string_equal(sync_traced(world),
+			    "frontend_delete frontend_insert quiesce source_delete");
+}
+
 static void new_services_wait_for_nobody(void **state)
 {
 	struct world *world = *state;
@@ -377,6 +394,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(empty_plan_touches_nothing),
+		TEST(ranges_come_before_frontends_that_ask_and_go_after),
 		TEST(new_services_wait_for_nobody),
 		TEST(stored_next_hop_waits_for_nobody),
 		TEST(replaced_rings_are_waited_for_once),

@@ -239,7 +239,7 @@ static void stale_bits_are_cleared_when_they_are_many(void **state)
 static void the_filter_is_adopted(void **state)
 {
 	struct maps *maps = datapath_maps(*state);
-	struct plan_frontend f = frontend("fd00::1", 80, IPPROTO_TCP), *frontends;
+	struct plan_frontend f = frontend("fd00::1", 80, IPPROTO_TCP);
 	struct applied applied;
 	struct error error;
 
@@ -248,12 +248,78 @@ static void the_filter_is_adopted(void **state)
 	datapath_close(*state);
 	setup(state);
 	maps = datapath_maps(*state);
-	assert_int_equal(maps_applied(maps, &applied, &frontends, &error), 0);
+	assert_int_equal(maps_applied(maps, &applied, &error), 0);
 	assert_int_equal(applied.nfrontends, 1);
-	assert_int_equal(plan_frontend_compare(frontends, &f), 0);
-	free(frontends);
+	assert_int_equal(plan_frontend_compare(&applied.frontends[0], &f), 0);
+	maps_applied_free(&applied);
 	assert_true(is_set(maps, bit_of(&f)));
 	assert_int_equal(bits_set(maps), 1);
+}
+
+static struct plan_source source(uint32_t service, uint32_t i)
+{
+	struct plan_source source = {.service = service};
+	char text[PREFIX_STRLEN];
+
+	if (i & 1)
+		snprintf(text, sizeof(text), "2001:db8:%x::/%u", i, 48 + i % 81);
+	else
+		snprintf(text, sizeof(text), "10.%u.%u.0/%u", i >> 8, i & 0xff, 24 + i % 9);
+	assert_int_equal(prefix_parse(text, &source.prefix), 0);
+	return source;
+}
+
+/* More than one read brings; prefixes of one another, and equal ones of two services. */
+static void source_ranges_are_adopted_as_they_were_written(void **state)
+{
+	enum {
+		RANGES = 4000
+	};
+	struct maps *maps = datapath_maps(*state);
+	bool seen[3][RANGES] = {};
+	struct plan_source whole = source(1, 0), one;
+	struct applied applied;
+	struct error error;
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < RANGES; i++) {
+		one = source(1 + i % 2, i / 2);
+		assert_int_equal(maps_source_insert(maps, &one), 0);
+	}
+	prefix_parse("10.0.0.0/8", &whole.prefix);
+	assert_int_equal(maps_source_insert(maps, &whole), 0);
+	assert_int_equal(maps_source_insert(maps, &whole), 0); /* it is there */
+	datapath_close(*state);
+	setup(state);
+	maps = datapath_maps(*state);
+	assert_int_equal(maps_applied(maps, &applied, &error), 0);
+	assert_int_equal(applied.nsources, RANGES + 1);
+	for (size_t i = 0; i < applied.nsources; i++) {
+		const struct plan_source *found = &applied.sources[i];
+		uint32_t number;
+
+		if (!prefix_compare(&found->prefix, &whole.prefix))
+			continue;
+		number = found->prefix.addr.family == 4
+				 ? found->prefix.addr.bytes[1] << 8 | found->prefix.addr.bytes[2]
+				 : found->prefix.addr.bytes[4] << 8 | found->prefix.addr.bytes[5];
+		one = source(found->service, number);
+		assert_int_equal(prefix_compare(&found->prefix, &one.prefix), 0);
+		assert_false(seen[found->service][number]);
+		seen[found->service][number] = true;
+		n++;
+	}
+	assert_int_equal(n, RANGES);
+	maps_applied_free(&applied);
+	for (uint32_t i = 0; i < RANGES; i++) {
+		one = source(1 + i % 2, i / 2);
+		assert_int_equal(maps_source_delete(maps, &one), 0);
+	}
+	assert_int_equal(maps_source_delete(maps, &one), -ENOENT);
+	assert_int_equal(maps_applied(maps, &applied, &error), 0);
+	assert_int_equal(applied.nsources, 1);
+	maps_applied_free(&applied);
+	assert_false(maps->writable);
 }
 
 /* The clock of the programs and that of lbd are one. */
@@ -278,6 +344,7 @@ int main(void)
 		TEST(a_missing_bit_is_set),
 		TEST(stale_bits_are_cleared_when_they_are_many),
 		TEST(the_filter_is_adopted),
+		TEST(source_ranges_are_adopted_as_they_were_written),
 		cmocka_unit_test(jiffies_follow_the_monotonic_clock),
 	};
 

@@ -129,7 +129,52 @@ static void a_frontend_that_is_there_twice_counts_once(void **state)
 	check(SERVICE("web", "spec: {clusterIP: 10.96.0.1, externalIPs: [10.96.0.1, 192.0.2.1, "
 			     "192.0.2.1, 10.200.0.1], ports: [{port: 80, nodePort: 80}]}, "
 			     "status: {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}"),
-	      "default/web:/TCP/4 C10.96.0.1:80,N10.200.0.1:80,N10.200.0.2:80,E192.0.2.1:80 ->\n");
+	      "default/web:/TCP/4 C10.96.0.1:80,N10.200.0.1:80,N10.200.0.2:80,L192.0.2.1:80 ->\n");
+}
+
+/* Rules 8, 73, 74, 92.  The node is 10.200.0.1, 10.200.0.2 and fd00:200::1. */
+static void source_ranges_are_those_of_the_family_each_once(void **state)
+{
+	static const struct {
+		const char *ranges, *four, *six;
+		bool node4, node6;
+	} rows[] = {
+		{"", "", "", false, false},
+		{"203.0.113.7/24, '198.51.100.0/24'", "198.51.100.0/24 203.0.113.0/24 ", "", false,
+		 false},
+		{"' 203.0.113.0/24  ', 203.0.113.9/24", "203.0.113.0/24 ", "", false, false},
+		{"010.000.000.0/8", "10.0.0.0/8 ", "", true, false},
+		{"'2001:db8::/32'", "", "2001:db8::/32 ", false, false},
+		{"10.200.0.2/32, 'fd00:200::/64'", "10.200.0.2/32 ", "fd00:200::/64 ", true, true},
+		{"10.200.0.3/32, 'fd00:201::/64'", "10.200.0.3/32 ", "fd00:201::/64 ", false,
+		 false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[512];
+		struct snapshot *snapshot;
+
+		snprintf(text, sizeof(text),
+			 SERVICE("web", "spec: {clusterIPs: [10.96.0.1, 'fd00:96::1'], "
+					"ports: [{port: 80}], loadBalancerSourceRanges: [%s]}"),
+			 rows[i].ranges);
+		snapshot = snapshot_of(text);
+		assert_int_equal(snapshot->nservices, 2);
+		for (int s = 0; s < 2; s++) {
+			const struct model_service *service = &snapshot->services[s];
+			char got[256] = "", range[PREFIX_STRLEN];
+
+			for (size_t n = 0; n < service->nsources; n++) {
+				strcat(got, prefix_format(&service->sources[n], range));
+				strcat(got, " ");
+			}
+			assert_string_equal(got, s ? rows[i].six : rows[i].four);
+			assert_int_equal(service->sources_have_node,
+					 s ? rows[i].node6 : rows[i].node4);
+		}
+		snapshot_free(snapshot);
+	}
 }
 
 /* Rules 11 and 12 */
@@ -489,6 +534,7 @@ int main(void)
 		cmocka_unit_test(frontends_follow_the_fields_in_each_family),
 		cmocka_unit_test(a_family_without_cluster_ip_has_nothing),
 		cmocka_unit_test(a_frontend_that_is_there_twice_counts_once),
+		cmocka_unit_test(source_ranges_are_those_of_the_family_each_once),
 		cmocka_unit_test(all_slices_of_the_label_in_the_namespace_are_merged),
 		cmocka_unit_test(slice_ports_match_by_name_and_protocol),
 		cmocka_unit_test(a_slice_port_without_a_name_is_ignored_and_told),

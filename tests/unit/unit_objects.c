@@ -130,6 +130,13 @@ static void a_bad_address_refuses_its_service(void **state)
 		 "9 " WEB "status.loadBalancer.ingress[0].ip: \"x\" is not an IP address"},
 		{"clusterIP: 10.96.0.1\nstatus:\n  loadBalancer:\n    ingress: [{ipMode: x}]",
 		 "9 " WEB "status.loadBalancer.ingress[0].ipMode: \"x\" is not VIP or Proxy"},
+		{"clusterIP: 10.96.0.1\n  loadBalancerSourceRanges: [10.0.0.0/8, 10.0.0.0/33]",
+		 "7 " WEB
+		 "spec.loadBalancerSourceRanges[1]: \"10.0.0.0/33\" is not an address range"},
+		{"clusterIP: 10.96.0.1\n  loadBalancerSourceRanges: 10.0.0.0/8",
+		 "7 " WEB "spec.loadBalancerSourceRanges: \"10.0.0.0/8\" is a string, not a list"},
+		{"clusterIP: 10.96.0.1\n  loadBalancerSourceRanges: ['']",
+		 "7 " WEB "spec.loadBalancerSourceRanges[0]: \"\" is not an address range"},
 		{"clusterIP: 10.96.0.1\nstatus: ok",
 		 "7 " WEB "status: \"ok\" is a string, not an object"},
 	};

@@ -227,12 +227,12 @@ static void services_have_frontends_endpoints_and_state(void **state)
 	assert_json(
 		json_array_get(rows, 2),
 		"{s:s, s:s, s:s, s:s, s:i, s:[{s:s,s:s,s:i}, {s:s,s:s,s:i}], s:i, s:i, s:s, s:s, "
-		"s:s, s:s, s:i, s:s, s:s}",
+		"s:s, s:s, s:i, s:[], s:s, s:s}",
 		"service", "default/web", "port_name", "http", "protocol", "TCP", "family", "IPv4",
 		"port", 80, "frontends", "kind", "ClusterIP", "address", "10.96.0.10", "port", 80,
 		"kind", "NodePort", "address", "10.200.0.1", "port", 30080, "endpoints", 2,
 		"usable", 2, "state", "ok", "reason", "", "internal_policy", "Cluster",
-		"external_policy", "Cluster", "affinity_s", 0, "scheduler", "maglev",
+		"external_policy", "Cluster", "affinity_s", 0, "sources", "scheduler", "maglev",
 		"health_check", "none");
 }
 
@@ -300,6 +300,54 @@ static void partly_refused_service_is_ok_and_says_what_is_missing(void **state)
 	rings[LB_RING_INDEX(7, LB_SCOPE_CLUSTER)] = 0;
 	assert_string_equal(service_field(2, "state"), "no_endpoint");
 	assert_string_equal(service_field(2, "reason"), "1 of 2 left out");
+}
+
+/* One row for a Service of which nothing is good, after all others. */
+static void service_without_any_good_state_says_why(void **state)
+{
+	struct model_refusal refusals[] = {
+		{.where = "/m/a.yaml:3",
+		 .kind = "Service",
+		 .namespace = "default",
+		 .name = "bad",
+		 .object = "bad",
+		 .reason = "spec.ports: a Service needs at least one port"},
+		{.where = "/m/a.yaml:9",
+		 .kind = "EndpointSlice",
+		 .namespace = "default",
+		 .name = "nobody",
+		 .object = "nobody-1",
+		 .reason = "addressType: it has to be there"},
+		{.where = "/m/a.yaml:12",
+		 .kind = "Service",
+		 .namespace = "default",
+		 .name = "web",
+		 .object = "web",
+		 .reason = "its last good state stays"},
+	};
+
+	(void)state;
+	snapshot.refusals = refusals;
+	snapshot.nrefusals = 3;
+	assert_int_equal(json_array_size(shown_services()), 4);
+	assert_json(json_array_get(shown_services(), 3),
+		    "{s:s, s:s, s:s, s:s, s:i, s:[], s:i, s:i, s:s, s:s}", "service", "default/bad",
+		    "port_name", "", "protocol", "", "family", "", "port", 0, "frontends",
+		    "endpoints", 0, "usable", 0, "state", "refused", "reason",
+		    "spec.ports: a Service needs at least one port");
+}
+
+static void ranges_are_shown(void **state)
+{
+	struct prefix ranges[2];
+
+	(void)state;
+	prefix_parse("10.0.0.0/8", &ranges[0]);
+	prefix_parse("203.0.113.0/24", &ranges[1]);
+	wanted[2].sources = ranges;
+	wanted[2].nsources = 2;
+	assert_json(json_object_get(json_array_get(shown_services(), 2), "sources"), "[s, s]",
+		    "10.0.0.0/8", "203.0.113.0/24");
 }
 
 static void service_that_is_not_in_the_maps_is_not_ok(void **state)
@@ -489,6 +537,8 @@ int main(void)
 		TEST(terminating_endpoints_are_usable_where_none_is_ready),
 		TEST(refused_service_says_why),
 		TEST(partly_refused_service_is_ok_and_says_what_is_missing),
+		TEST(service_without_any_good_state_says_why),
+		TEST(ranges_are_shown),
 		TEST(service_that_is_not_in_the_maps_is_not_ok),
 		TEST(backends_join_endpoints_and_maps),
 		TEST(endpoint_without_backend_has_zeros),

@@ -19,6 +19,20 @@ static void frontends_print(const struct value *service, FILE *out)
 	}
 }
 
+static void sources_print(const struct value *service, FILE *out)
+{
+	const char *before = "Sources:       ";
+
+	value_foreach(value_get(service, "sources"), source)
+	{
+		fputs(before, out);
+		table_safe(source->text, out);
+		before = ", ";
+	}
+	if (*before == ',')
+		fputc('\n', out);
+}
+
 static void field_print(const struct value *service, const char *label, const char *key, FILE *out)
 {
 	const char *text = value_get_text(service, key);
@@ -34,13 +48,20 @@ static void service_print(const struct value *service, FILE *out)
 {
 	fprintf(out, "%-15s", "Name:");
 	list_cell_service(service, out);
-	fprintf(out, "\n%-15s%s/%s, %s\n", "Port:", value_get_text(service, "port"),
+	fputc('\n', out);
+	if (!*value_get_text(service, "protocol")) { /* refused as a whole */
+		field_print(service, "State:", "state", out);
+		field_print(service, "Reason:", "reason", out);
+		return;
+	}
+	fprintf(out, "%-15s%s/%s, %s\n", "Port:", value_get_text(service, "port"),
 		value_get_text(service, "protocol"), value_get_text(service, "family"));
 	frontends_print(service, out);
 	field_print(service, "State:", "state", out);
 	field_print(service, "Reason:", "reason", out);
 	field_print(service, "Internal:", "internal_policy", out);
 	field_print(service, "External:", "external_policy", out);
+	sources_print(service, out);
 	if (value_get_number(service, "affinity_s"))
 		fprintf(out, "%-15sClientIP, %llds\n",
 			"Affinity:", value_get_number(service, "affinity_s"));
@@ -99,6 +120,8 @@ static int describe_print(const struct value *root, const struct invocation *inv
 		fputs(gap, out);
 		gap = "\n";
 		service_print(service, out);
+		if (!*value_get_text(service, "protocol"))
+			continue;
 		err = err ?: backends_print(value_get(root, "backends"), service, out);
 	}
 	return err;

@@ -27,6 +27,8 @@ static void cell_port(const struct value *row, FILE *out)
 {
 	long long node_port = 0;
 
+	if (!*value_get_text(row, "protocol"))
+		return; /* a refused Service: nobody knows */
 	value_foreach(value_get(row, "frontends"), frontend) if (is_node_port(frontend)) node_port =
 		value_get_number(frontend, "port");
 	fputs(value_get_text(row, "port"), out);

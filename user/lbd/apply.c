@@ -4,10 +4,12 @@
  *
  *	services, backends	nothing names the new ones yet
  *	rings			built in lines that nobody reads, then switched to
+ *	source ranges		let in whom no frontend asks about yet
  *	frontends		lead to services that are complete
  *	rings taken away	a frontend that is left finds no backend
  *	ids freed		a flow that remembers one sees its generation change
  *	quiesce			one for all of the above
+ *	source ranges away	no packet asks for them on behalf of an old frontend
  *	backends gone		no packet holds an old ring that names them any more
  *	counters, filter	of what is away, now that no packet counts for it
  *
@@ -205,6 +207,37 @@ static int frontends_store(struct maps *maps, const struct plan *plan, struct er
 	return err;
 }
 
+static int source_fail(struct error *error, int err, const char *what,
+		       const struct plan_source *source)
+{
+	char text[PREFIX_STRLEN];
+
+	return error_set(error, err, "can't %s source range %s of service %u: %s", what,
+			 prefix_format(&source->prefix, text), source->service, strerror(-err));
+}
+
+static int sources_insert(struct maps *maps, const struct plan *plan, struct error *error)
+{
+	for (size_t i = 0; i < plan->nsources; i++) {
+		int err = maps_source_insert(maps, &plan->sources[i]);
+
+		if (err)
+			return source_fail(error, err, "insert", &plan->sources[i]);
+	}
+	return 0;
+}
+
+static int sources_delete(struct maps *maps, const struct plan *plan, struct error *error)
+{
+	for (size_t i = 0; i < plan->nsources_deleted; i++) {
+		int err = maps_source_delete(maps, &plan->sources_deleted[i]);
+
+		if (err && err != -ENOENT)
+			return source_fail(error, err, "delete", &plan->sources_deleted[i]);
+	}
+	return 0;
+}
+
 /* What the freed ids have counted stays, as their services' and as nobody's. */
 static int counters_keep(struct maps *maps, const struct plan *plan)
 {
@@ -239,6 +272,9 @@ int apply_plan(struct maps *maps, const struct plan *plan, struct error *error)
 		goto out;
 	for (size_t i = 0; i < plan->nservices; i++)
 		service_store_digests(maps, &plan->services[i]);
+	err = sources_insert(maps, plan, error);
+	if (err)
+		goto out;
 	broke |= plan->nfrontends_deleted > 0;
 	err = frontends_store(maps, plan, error);
 	if (err)
@@ -255,6 +291,9 @@ int apply_plan(struct maps *maps, const struct plan *plan, struct error *error)
 out:
 	if (broke)
 		maps_quiesce();
+	if (err)
+		return err;
+	err = sources_delete(maps, plan, error);
 	if (err)
 		return err;
 	backends_store(maps, plan, LB_BACKEND_GONE);

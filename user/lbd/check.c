@@ -30,6 +30,7 @@ static int plan_on_empty_maps(const struct options *options, const struct snapsh
 		.max_services = options->max_services ?: DATAPATH_MAX_SERVICES,
 		.max_backends = options->max_backends ?: DATAPATH_MAX_BACKENDS,
 		.max_frontends = options->max_frontends ?: DATAPATH_MAX_FRONTENDS,
+		.max_sources = LB_MAX_SOURCES,
 		.arena_lines = max_slots / LB_ARENA_LINE_SLOTS,
 	};
 	void *services = calloc(applied.max_services, sizeof(*applied.services));

@@ -174,6 +174,8 @@ static int maps_prepare(const struct datapath_config *config, struct lb_bpf *ske
 		 1},
 		{skel->maps.cursors, "--max-services", config->max_services, DATAPATH_MAX_SERVICES,
 		 1},
+		{skel->maps.sources4, NULL, 0, 0, 1},
+		{skel->maps.sources6, NULL, 0, 0, 1},
 		{skel->maps.devices, NULL, 0, 0, 1},
 		{skel->maps.reason_counters, NULL, 0, 0, 1},
 		{skel->maps.reject_tokens, NULL, 0, 0, 1},

@@ -65,7 +65,7 @@ static void report_changes(const struct sync *sync)
 		nfresh += plan->backends[i].fresh;
 	/* Neighbours come and go without a change for anybody. */
 	if (plan->nservices || plan->nservices_freed || plan->nrings || plan->nfrontends ||
-	    plan->nfrontends_deleted || nfresh)
+	    plan->nfrontends_deleted || plan->nsources || plan->nsources_deleted || nfresh)
 		level = LOG_LEVEL_INFO;
 	if (!plan_is_empty(plan))
 		log_line(level,

@@ -81,20 +81,19 @@ static int sync_plan_make(struct sync *sync, struct plan **ret, size_t *ret_nfro
 		.health = health_for_plan,
 		.health_arg = sync->health,
 	};
-	struct plan_frontend *frontends = NULL;
 	struct applied applied;
 	int err;
 
 	err = devices_begin(sync->devices, error);
 	if (!err)
-		err = maps_applied(sync->maps, &applied, &frontends, error);
+		err = maps_applied(sync->maps, &applied, error);
 	if (err)
 		return err;
 	err = plan_make(sync->snapshot, &applied, &options, ret);
 	if (err)
 		error_set(error, err, "can't plan: %s", strerror(-err));
 	*ret_nfrontends = applied.nfrontends;
-	free(frontends);
+	maps_applied_free(&applied);
 	return err;
 }
 

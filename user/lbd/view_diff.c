@@ -98,6 +98,18 @@ static void frontends_add(const struct view *view, const struct plan *plan,
 	}
 }
 
+static void sources_add(const struct view *view, const struct plan *plan,
+			const struct plan_source *sources, size_t n, const char *change,
+			struct view_rows *rows)
+{
+	for (size_t i = 0; i < n; i++) {
+		char name[PREFIX_STRLEN], service[VIEW_NAME_SIZE];
+
+		row_add(rows, change, "source", prefix_format(&sources[i].prefix, name),
+			service_text(view, plan, sources[i].service, service));
+	}
+}
+
 char *view_diff(const struct view *view, const struct plan *plan, size_t *ret_length)
 {
 	struct view_rows rows;
@@ -108,5 +120,7 @@ char *view_diff(const struct view *view, const struct plan *plan, size_t *ret_le
 	frontends_add(view, plan, plan->frontends_deleted, plan->nfrontends_deleted, "remove",
 		      &rows);
 	frontends_add(view, plan, plan->frontends, plan->nfrontends, "add", &rows);
+	sources_add(view, plan, plan->sources_deleted, plan->nsources_deleted, "remove", &rows);
+	sources_add(view, plan, plan->sources, plan->nsources, "add", &rows);
 	return view_rows_end(&rows, ret_length);
 }

@@ -56,6 +56,26 @@ static json_t *addresses_of(const struct model_service *group, size_t n, enum fr
 	return found;
 }
 
+/* Of both families; every port has them. */
+static json_t *ranges_of(const struct model_service *group, size_t n)
+{
+	json_t *ranges = json_array();
+	uint8_t family = 0;
+
+	for (size_t s = 0; s < n && family != 6; s++) {
+		if (group[s].family == family)
+			continue;
+		family = group[s].family;
+		for (size_t i = 0; i < group[s].nsources; i++) {
+			char buf[PREFIX_STRLEN];
+
+			json_array_append_new(ranges,
+					      text(prefix_format(&group[s].sources[i], buf)));
+		}
+	}
+	return ranges;
+}
+
 static json_t *ports_of(const struct model_service *group, size_t n)
 {
 	json_t *ports = json_array();
@@ -178,6 +198,7 @@ static json_t *service_json(const struct model_service *group, size_t n)
 	set_unless_empty(spec, "clusterIPs", ips);
 	json_object_set_new(spec, "ports", ports_of(group, n));
 	set_unless_empty(spec, "externalIPs", addresses_of(group, n, FRONTEND_EXTERNAL_IP));
+	set_unless_empty(spec, "loadBalancerSourceRanges", ranges_of(group, n));
 	if (group->internal_local)
 		json_object_set_new(spec, "internalTrafficPolicy", json_string("Local"));
 	if (group->external_local)

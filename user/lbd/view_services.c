@@ -33,6 +33,19 @@ static json_t *frontends_json(const struct model_service *service)
 	return array;
 }
 
+static json_t *sources_json(const struct model_service *service)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < service->nsources; i++) {
+		char text[PREFIX_STRLEN];
+
+		json_array_append_new(array,
+				      json_string(prefix_format(&service->sources[i], text)));
+	}
+	return array;
+}
+
 static size_t usable_endpoints(const struct model_service *service)
 {
 	bool any_ready = model_any_ready(service, false);
@@ -103,12 +116,71 @@ static void settings_set(json_t *row, const struct view *view, const struct mode
 	view_set_text(row, "internal_policy", service->internal_local ? "Local" : "Cluster");
 	view_set_text(row, "external_policy", service->external_local ? "Local" : "Cluster");
 	json_object_set_new(row, "affinity_s", json_integer(service->affinity_s));
+	json_object_set_new(row, "sources", sources_json(service));
 	view_set_text(row, "scheduler", service->round_robin ? "round-robin" : "maglev");
 	snprintf(text, sizeof(text), "http:%s", check->path);
 	view_set_text(row, "health_check",
 		      check->kind == HEALTH_HTTP  ? text
 		      : check->kind == HEALTH_TCP ? "tcp"
 						  : "none");
+}
+
+static void row_set(json_t *row, const struct model_service *service, const char *name,
+		    size_t usable)
+{
+	view_set_text(row, "service", name);
+	view_set_text(row, "port_name", service->port_name);
+	view_set_text(row, "protocol", view_protocol(service->protocol));
+	view_set_text(row, "family", view_family(service->family));
+	json_object_set_new(row, "port", json_integer(service->port));
+	json_object_set_new(row, "frontends", frontends_json(service));
+	json_object_set_new(row, "endpoints", json_integer((json_int_t)service->nendpoints));
+	json_object_set_new(row, "usable", json_integer((json_int_t)usable));
+}
+
+static bool snapshot_has(const struct snapshot *snapshot, const struct view_refusal *refusal)
+{
+	const struct model_service first = {
+		.namespace = refusal->namespace, .name = refusal->service, .port_name = ""};
+	size_t low = 0, high = snapshot->nservices;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (model_service_compare(&snapshot->services[middle], &first) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < snapshot->nservices &&
+	       !strcmp(snapshot->services[low].namespace, refusal->namespace) &&
+	       !strcmp(snapshot->services[low].name, refusal->service);
+}
+
+/* A Service without any good state: there is nothing but why. */
+static void refused_add(const struct view *view, const struct view_refusal *refusals,
+			const char *wanted, struct view_rows *rows)
+{
+	for (size_t i = 0; i < view_refusals(view); i++) {
+		const struct view_refusal *refusal = &refusals[i];
+		char name[VIEW_NAME_SIZE];
+		json_t *row;
+
+		if (strcmp(refusal->kind, "Service") || !*refusal->service ||
+		    snapshot_has(view->snapshot, refusal) ||
+		    (i && !refusal_compare(refusal, refusal - 1)))
+			continue;
+		view_name(refusal->namespace, refusal->service, name);
+		if (wanted && strcmp(wanted, name))
+			continue;
+		row = json_pack("{s:s, s:s, s:s, s:i, s:[], s:i, s:i, s:s}", "port_name", "",
+				"protocol", "", "family", "", "port", 0, "frontends", "endpoints",
+				0, "usable", 0, "state", "refused");
+		view_set_text(row, "service", name);
+		view_set_text(row, "reason", refusal->reason);
+		view_rows_add(rows, row);
+		json_decref(row);
+	}
 }
 
 char *view_services(const struct view *view, const char *wanted, size_t *ret_length)
@@ -132,21 +204,14 @@ char *view_services(const struct view *view, const char *wanted, size_t *ret_len
 		view_name(service->namespace, service->name, name);
 		if (wanted && strcmp(wanted, name))
 			continue;
-		view_set_text(row, "service", name);
-		view_set_text(row, "port_name", service->port_name);
-		view_set_text(row, "protocol", view_protocol(service->protocol));
-		view_set_text(row, "family", view_family(service->family));
-		json_object_set_new(row, "port", json_integer(service->port));
-		json_object_set_new(row, "frontends", frontends_json(service));
-		json_object_set_new(row, "endpoints",
-				    json_integer((json_int_t)service->nendpoints));
-		json_object_set_new(row, "usable", json_integer((json_int_t)usable));
+		row_set(row, service, name, usable);
 		state_set(row, view, service, ids[i], usable,
 			  bsearch(&key, refusals, view_refusals(view), sizeof(*refusals),
 				  refusal_compare));
 		settings_set(row, view, service);
 		view_rows_add(&rows, row);
 	}
+	refused_add(view, refusals, wanted, &rows);
 	text = view_rows_end(&rows, ret_length);
 out:
 	json_decref(row);

@@ -249,6 +249,13 @@ int prefix_parse(const char *text, struct prefix *ret)
 	return 0;
 }
 
+int prefix_compare(const struct prefix *a, const struct prefix *b)
+{
+	int order = addr_compare(&a->addr, &b->addr);
+
+	return order ? order : a->length - b->length;
+}
+
 bool prefix_contains(const struct prefix *prefix, const struct addr *addr)
 {
 	struct addr masked = *addr;

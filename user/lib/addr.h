@@ -62,6 +62,8 @@ void addr_from_words(uint8_t family, const uint32_t words[4], struct addr *ret);
 /* Read "ADDR/LEN", or "ADDR" as a prefix of its full length; blanks around it
  * are trimmed (rule 8), host bits are cleared.  Returns 0 or -EINVAL. */
 int prefix_parse(const char *text, struct prefix *ret);
+/* Order by family, address, length. */
+int prefix_compare(const struct prefix *a, const struct prefix *b);
 bool prefix_contains(const struct prefix *prefix, const struct addr *addr);
 const char *prefix_format(const struct prefix *prefix, char buf[PREFIX_STRLEN]);
 

@@ -265,6 +265,21 @@ int field_addr(struct reading *reading, const struct field *field, struct addr *
 	return 0;
 }
 
+int field_prefix(struct reading *reading, const struct field *field, struct prefix *ret)
+{
+	char quoted[ERROR_QUOTE_LEN];
+	const char *text;
+	int err;
+
+	err = field_need(reading, field);
+	if (!err)
+		err = field_string(reading, field, &text);
+	if (!err && prefix_parse(text, ret))
+		err = field_refuse(reading, field, "%s is not an address range",
+				   error_quote(text, quoted));
+	return err;
+}
+
 int field_protocol(struct reading *reading, const struct field *field, uint8_t *ret)
 {
 	char quoted[ERROR_QUOTE_LEN];

@@ -63,6 +63,8 @@ int field_dns_label(struct reading *reading, const struct field *field, const ch
 int field_dns_subdomain(struct reading *reading, const struct field *field, const char **ret);
 /* An address that can be a machine's or a service's; it must be there. */
 int field_addr(struct reading *reading, const struct field *field, struct addr *ret);
+/* "ADDR/LEN", or an address as a prefix of its own; it must be there. */
+int field_prefix(struct reading *reading, const struct field *field, struct prefix *ret);
 /* IPPROTO_TCP, IPPROTO_UDP or IPPROTO_SCTP; absent: TCP. */
 int field_protocol(struct reading *reading, const struct field *field, uint8_t *ret);
 

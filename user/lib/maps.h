@@ -4,8 +4,8 @@
  *
  * ARRAY maps are mapped into memory, so reading them costs no system call and
  * a restart that finds nothing to change writes nothing.  They are mapped
- * read-only until maps_make_writable().  HASH maps and per-CPU counters go
- * through bpf(2).  One thread.  maps.c opens them, maps_entries.c has the frontends,
+ * read-only until maps_make_writable().  HASH maps, tries and per-CPU counters go
+ * through bpf(2).  One thread.  maps.c opens them, maps_entries.c has frontends and sources,
  * maps_flows.c what the datapath remembers, maps_counters.c the counters, maps_look.c
  * what the arrays say.
  */
@@ -45,7 +45,7 @@ struct maps {
 	bool writable;
 
 	int frontends_fd[2], flows_fd[2], udp_flows_fd[2], new_flows_fd[2]; /* [0] IPv4, [1] IPv6 */
-	int affinity_fd[2];
+	int sources_fd[2], affinity_fd[2];
 	/* By LB_RING_INDEX(), kept by this process as it writes them. */
 	struct maps_ring_change *ring_changes; /* NULL = nobody writes */
 	int reason_counters_fd, backend_counters_fd;
@@ -61,15 +61,19 @@ void maps_close(struct maps *maps);
 /* Map the arrays writable; a no-op the second time. */
 int maps_make_writable(struct maps *maps, struct error *error);
 
-/* What the maps hold, for plan_make().  *ret_frontends is malloc'ed and has to
- * be freed by the caller after ret is no longer used. */
-int maps_applied(const struct maps *maps, struct applied *ret, struct plan_frontend **ret_frontends,
-		 struct error *error);
+/* What the maps hold, for plan_make().  The lists in it are freed by the caller with
+ * maps_applied_free(). */
+int maps_applied(const struct maps *maps, struct applied *ret, struct error *error);
+void maps_applied_free(struct applied *applied);
 
 /* Frontends: insert (fails with -EEXIST; its bit in the filter is set first),
  * delete (-ENOENT). */
 int maps_frontend_insert(struct maps *maps, const struct plan_frontend *frontend);
 int maps_frontend_delete(struct maps *maps, const struct plan_frontend *frontend);
+
+/* Source ranges: insert (one that is there is left), delete (-ENOENT). */
+int maps_source_insert(struct maps *maps, const struct plan_source *source);
+int maps_source_delete(struct maps *maps, const struct plan_source *source);
 
 /* Set the filter's bits that are missing and, where many more are set than
  * frontends and flows need, clear the others.  Nothing is written where

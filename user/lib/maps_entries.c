@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Frontends, and their filter. */
+/* Frontends, their filter, and source ranges. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -53,25 +53,71 @@ static void frontend_add6(void *arg, const void *key, const void *value)
 	memcpy(&frontend->value, value, sizeof(frontend->value));
 }
 
-int maps_applied(const struct maps *maps, struct applied *ret, struct plan_frontend **ret_frontends,
-		 struct error *error)
+struct source_list {
+	struct plan_source *items;
+	size_t n;
+};
+
+static void source_add(struct source_list *list, uint8_t family, uint32_t bits, uint32_t service,
+		       const uint32_t words[4])
+{
+	struct plan_source *source = &list->items[list->n];
+
+	if (list->n == 2 * (size_t)LB_MAX_SOURCES)
+		return;
+	list->n++;
+	source->service = service;
+	source->prefix.length = bits - LB_SOURCE_SERVICE_BITS;
+	addr_from_words(family, words, &source->prefix.addr);
+}
+
+static void source_add4(void *arg, const void *key, const void *value)
+{
+	const struct lb_source4_key *k = key;
+	const uint32_t words[4] = {k->addr};
+
+	(void)value;
+	source_add(arg, 4, k->prefix_bits, k->service, words);
+}
+
+static void source_add6(void *arg, const void *key, const void *value)
+{
+	const struct lb_source6_key *k = key;
+
+	(void)value;
+	source_add(arg, 6, k->prefix_bits, k->service, k->addr);
+}
+
+int maps_applied(const struct maps *maps, struct applied *ret, struct error *error)
 {
 	struct frontend_list list = {.size = 2 * (size_t)maps->max_frontends};
+	struct source_list sources = {};
 	int err;
 
+	/* Memory that nothing is written to costs nothing. */
 	list.items = calloc(list.size, sizeof(*list.items));
-	if (!list.items)
-		return error_set(error, -ENOMEM, "out of memory");
+	sources.items = calloc(2 * (size_t)LB_MAX_SOURCES, sizeof(*sources.items));
+	if (!list.items || !sources.items) {
+		err = error_set(error, -ENOMEM, "out of memory");
+		goto out;
+	}
 	err = maps_hash_each(maps->frontends_fd[0], frontend_add4, &list);
 	err = err ?: maps_hash_each(maps->frontends_fd[1], frontend_add6, &list);
 	if (err) {
-		free(list.items);
-		return error_set(error, err, "can't read the frontends: %s", strerror(-err));
+		error_set(error, err, "can't read the frontends: %s", strerror(-err));
+		goto out;
+	}
+	err = maps_hash_each(maps->sources_fd[0], source_add4, &sources);
+	err = err ?: maps_hash_each(maps->sources_fd[1], source_add6, &sources);
+	if (err) {
+		error_set(error, err, "can't read the source ranges: %s", strerror(-err));
+		goto out;
 	}
 	*ret = (struct applied){
 		.max_services = maps->max_services,
 		.max_backends = maps->max_backends,
 		.max_frontends = maps->max_frontends,
+		.max_sources = LB_MAX_SOURCES,
 		.arena_lines = maps->arena_lines,
 		.services = maps->services,
 		.service_names = maps->service_names,
@@ -80,9 +126,20 @@ int maps_applied(const struct maps *maps, struct applied *ret, struct plan_front
 		.backends = maps->backends,
 		.frontends = list.items,
 		.nfrontends = list.n,
+		.sources = sources.items,
+		.nsources = sources.n,
 	};
-	*ret_frontends = list.items;
 	return 0;
+out:
+	free(list.items);
+	free(sources.items);
+	return err;
+}
+
+void maps_applied_free(struct applied *applied)
+{
+	free((void *)applied->frontends);
+	free((void *)applied->sources);
 }
 
 /* Key of frontends4 or frontends6; returns the map's fd. */
@@ -143,6 +200,42 @@ int maps_frontend_delete(struct maps *maps, const struct plan_frontend *frontend
 	return bpf_map_delete_elem(fd, &key) ? -errno : 0;
 }
 
+/* Key of sources4 or sources6; returns the map's fd. */
+static int source_key(const struct maps *maps, const struct plan_source *source,
+		      struct lb_source6_key *ret)
+{
+	uint32_t words[4];
+
+	addr_to_words(&source->prefix.addr, words);
+	memset(ret, 0, sizeof(*ret));
+	ret->prefix_bits = LB_SOURCE_SERVICE_BITS + source->prefix.length;
+	ret->service = source->service;
+	if (source->prefix.addr.family == 6) {
+		memcpy(ret->addr, words, sizeof(ret->addr));
+		return maps->sources_fd[1];
+	}
+	/* The same layout, but for the length. */
+	ret->addr[0] = words[0];
+	return maps->sources_fd[0];
+}
+
+int maps_source_insert(struct maps *maps, const struct plan_source *source)
+{
+	const struct lb_source value = {0};
+	struct lb_source6_key key;
+	int fd = source_key(maps, source, &key);
+
+	return bpf_map_update_elem(fd, &key, &value, BPF_ANY) ? -errno : 0;
+}
+
+int maps_source_delete(struct maps *maps, const struct plan_source *source)
+{
+	struct lb_source6_key key;
+	int fd = source_key(maps, source, &key);
+
+	return bpf_map_delete_elem(fd, &key) ? -errno : 0;
+}
+
 static uint32_t filter_count(const __u8 *filter)
 {
 	uint32_t n = 0;
@@ -185,16 +278,15 @@ static int filter_add_flows(const struct maps *maps, __u8 *filter)
 
 int maps_filter_tidy(struct maps *maps)
 {
-	struct plan_frontend *frontends = NULL;
 	__u8 *filter = maps->frontend_filter, *wanted = calloc(1, LB_FILTER_BYTES);
+	struct applied applied = {};
 	struct error error;
-	struct applied applied;
-	int err = wanted ? maps_applied(maps, &applied, &frontends, &error) : -ENOMEM;
+	int err = wanted ? maps_applied(maps, &applied, &error) : -ENOMEM;
 
 	if (err)
 		goto out;
 	for (size_t i = 0; i < applied.nfrontends; i++)
-		filter_set(wanted, filter_bit(&frontends[i]));
+		filter_set(wanted, filter_bit(&applied.frontends[i]));
 	for (size_t i = 0; i < LB_FILTER_BYTES && !err; i++) {
 		if (!(wanted[i] & ~filter[i]))
 			continue;
@@ -210,7 +302,7 @@ int maps_filter_tidy(struct maps *maps)
 		if (filter[i] != wanted[i])
 			__atomic_store_n(&filter[i], wanted[i], __ATOMIC_RELAXED);
 out:
-	free(frontends);
+	maps_applied_free(&applied);
 	free(wanted);
 	return err;
 }

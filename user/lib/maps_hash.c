@@ -13,8 +13,8 @@
 int maps_hash_each(int fd, void (*each)(void *arg, const void *key, const void *value), void *arg)
 {
 	struct bpf_map_info info = {0};
-	__u32 position = 0, count, length = sizeof(info);
-	char *keys, *values;
+	__u32 count, length = sizeof(info);
+	char *keys, *values, *position;
 	bool first = true;
 	int err = 0;
 
@@ -22,11 +22,13 @@ int maps_hash_each(int fd, void (*each)(void *arg, const void *key, const void *
 		return -errno;
 	keys = malloc((size_t)MAPS_BATCH * info.key_size);
 	values = malloc((size_t)MAPS_BATCH * info.value_size);
-	if (!keys || !values)
+	/* A hash map's is a number, a trie's is a key. */
+	position = calloc(1, info.key_size + sizeof(__u32));
+	if (!keys || !values || !position)
 		err = -ENOMEM;
 	while (!err) {
 		count = MAPS_BATCH;
-		if (bpf_map_lookup_batch(fd, first ? NULL : &position, &position, keys, values,
+		if (bpf_map_lookup_batch(fd, first ? NULL : position, position, keys, values,
 					 &count, NULL))
 			err = -errno; /* -ENOENT: the end, with count entries */
 		if (err && err != -ENOENT)
@@ -38,5 +40,6 @@ int maps_hash_each(int fd, void (*each)(void *arg, const void *key, const void *
 	}
 	free(keys);
 	free(values);
+	free(position);
 	return err == -ENOENT ? 0 : err;
 }

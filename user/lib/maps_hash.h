@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * Walking a HASH map; between the maps_*.c files.
+ * Walking a HASH map or an LPM_TRIE; between the maps_*.c files.
  */
 #ifndef GW_MAPS_HASH_H
 #define GW_MAPS_HASH_H

@@ -69,6 +69,9 @@ static uint64_t digest_service(uint64_t h, const struct model_service *service)
 		h = hash_mix(h, service->frontends[i].kind);
 		h = digest_place(h, &service->frontends[i].addr, service->frontends[i].port);
 	}
+	h = hash_mix(h, (uint64_t)service->nsources << 1 | service->sources_have_node);
+	for (size_t i = 0; i < service->nsources; i++)
+		h = digest_place(h, &service->sources[i].addr, service->sources[i].length);
 	h = hash_mix(h, service->nendpoints);
 	for (size_t i = 0; i < service->nendpoints; i++) {
 		const struct model_endpoint *e = &service->endpoints[i];

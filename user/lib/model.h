@@ -58,6 +58,11 @@ struct model_service {
 	struct health_check check;	     /* HEALTH_UNSET = as lbd's options say */
 	struct model_frontend *frontends;    /* sorted by kind, address, port */
 	size_t nfrontends;
+	/* Whom load-balancer addresses take, of this family; none = everybody
+	 * (rules 71, 74).  Sorted, each once. */
+	struct prefix *sources;
+	size_t nsources;
+	bool sources_have_node;		  /* one of them has an address of this node (rule 73) */
 	struct model_endpoint *endpoints; /* sorted by address, port */
 	size_t nendpoints;
 };

@@ -241,6 +241,30 @@ static int external_ips_read(struct reading *reading, const struct field *spec,
 	return 0;
 }
 
+static int ranges_read(struct reading *reading, const struct field *spec,
+		       struct object_service *service)
+{
+	struct field ranges = field_get(spec, "loadBalancerSourceRanges");
+	size_t n;
+	int err;
+
+	err = field_list(reading, &ranges, OBJECT_MAX_RANGES, &n);
+	if (err)
+		return err;
+	service->ranges = pool_array(reading->pool, n, sizeof(*service->ranges));
+	if (!service->ranges)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		struct field item = field_item(&ranges, i);
+
+		err = field_prefix(reading, &item, &service->ranges[i]);
+		if (err)
+			return err;
+	}
+	service->nranges = n;
+	return 0;
+}
+
 /* Rules 6 and 7: addresses, not host names; those that are no proxy's. */
 static int balancer_ips_read(struct reading *reading, const struct field *root,
 			     struct object_service *service)
@@ -384,6 +408,8 @@ int object_read_service(struct reading *reading, const struct field *root, struc
 		err = external_ips_read(reading, &spec, service);
 	if (!err)
 		err = balancer_ips_read(reading, root, service);
+	if (!err)
+		err = ranges_read(reading, &spec, service);
 	if (!err)
 		err = field_object(reading, &annotations);
 	if (!err)

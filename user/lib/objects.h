@@ -23,6 +23,7 @@
 #define OBJECT_MAX_PORTS 256	  /* of a Service, of a slice */
 #define OBJECT_MAX_ENDPOINTS 1000 /* of a slice: the API server's own limit */
 #define OBJECT_MAX_ADDRESSES 256  /* externalIPs, load-balancer addresses */
+#define OBJECT_MAX_RANGES 1024	  /* loadBalancerSourceRanges */
 #define OBJECT_MAX_WEIGHTS 1024	  /* keys of the annotation */
 #define OBJECT_MAX_WEIGHT 1000
 #define OBJECT_DEFAULT_WEIGHT 100
@@ -65,6 +66,8 @@ struct object_service {
 	size_t nexternal;
 	struct addr *balancer; /* load-balancer addresses that are VIPs (rules 6, 7) */
 	size_t nbalancer;
+	struct prefix *ranges; /* loadBalancerSourceRanges, of both families */
+	size_t nranges;
 	struct object_weight *weights; /* the first that matches counts */
 	size_t nweights;
 	const char *created;		     /* creationTimestamp, "" = unset */

@@ -144,6 +144,8 @@ int plan_make(const struct snapshot *wanted, const struct applied *applied,
 		err = planner_plan_service(&p, id);
 	if (!err)
 		err = planner_plan_frontends(&p);
+	if (!err)
+		err = planner_plan_sources(&p);
 	if (err)
 		goto out;
 	/* What this plan gives back can be taken by the next one: soon. */
@@ -168,6 +170,8 @@ void plan_free(struct plan *plan)
 	free(plan->rings);
 	free(plan->frontends);
 	free(plan->frontends_deleted);
+	free(plan->sources);
+	free(plan->sources_deleted);
 	free(plan->refusals);
 	free(plan);
 }
@@ -175,5 +179,6 @@ void plan_free(struct plan *plan)
 bool plan_is_empty(const struct plan *plan)
 {
 	return !plan->nservices && !plan->nservices_freed && !plan->nbackends && !plan->nrings &&
-	       !plan->nfrontends && !plan->nfrontends_deleted;
+	       !plan->nfrontends && !plan->nfrontends_deleted && !plan->nsources &&
+	       !plan->nsources_deleted;
 }

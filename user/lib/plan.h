@@ -30,11 +30,18 @@ struct plan_frontend {
 	struct lb_frontend value;
 };
 
+/* An entry of sources4 or sources6. */
+struct plan_source {
+	uint32_t service;
+	struct prefix prefix;
+};
+
 /* What the maps hold.  Arrays are indexed by id; entry 0 is unused. */
 struct applied {
 	uint32_t max_services;
 	uint32_t max_backends;
 	uint32_t max_frontends; /* per family */
+	uint32_t max_sources;	/* likewise */
 	uint32_t arena_lines;
 	const struct lb_service *services;
 	const struct lb_service_name *service_names;
@@ -43,6 +50,8 @@ struct applied {
 	const struct lb_backend *backends;
 	const struct plan_frontend *frontends;
 	size_t nfrontends;
+	const struct plan_source *sources;
+	size_t nsources;
 };
 
 /* Which new flows skip the stack, and with it netfilter: those that can. */
@@ -127,6 +136,10 @@ struct plan {
 	size_t nfrontends;
 	struct plan_frontend *frontends_deleted;
 	size_t nfrontends_deleted;
+	struct plan_source *sources; /* to insert */
+	size_t nsources;
+	struct plan_source *sources_deleted;
+	size_t nsources_deleted;
 	struct plan_refusal *refusals;
 	size_t nrefusals;
 	/* When a plan is due again, since a backend's linger ends or what was

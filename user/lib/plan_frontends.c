@@ -100,6 +100,8 @@ static void claims_add(struct claims *claims, uint32_t id, const struct model_se
 		claim->frontend.value.flags |= LB_FRONTEND_F_EXTERNAL;
 	if (wanted->kind == FRONTEND_CLUSTER_IP ? service->internal_local : service->external_local)
 		claim->frontend.value.flags |= LB_FRONTEND_F_LOCAL;
+	if (wanted->kind == FRONTEND_LOAD_BALANCER && planner_has_sources(service))
+		claim->frontend.value.flags |= LB_FRONTEND_F_SOURCES;
 	if (wanted->kind == FRONTEND_NODE_PORT)
 		claim->frontend.value.flags |= LB_FRONTEND_F_NODEPORT;
 	if (!claims_find(claims, &claim->frontend, &at, &number)) {

@@ -85,8 +85,12 @@ int planner_find_drains(struct planner *p);
 /* LB_BACKEND_F_DRAIN* that hold for an endpoint. */
 uint8_t planner_drained(const struct planner *p, const struct model_endpoint *endpoint);
 
-/* The last step. */
+/* The last steps. */
 int planner_plan_frontends(struct planner *p);
+int planner_plan_sources(struct planner *p);
+
+/* Do load-balancer addresses of the service take some clients alone? */
+bool planner_has_sources(const struct model_service *service);
 
 /* Room for one more element at the end of an array of n, grown by doubling:
  * false if there is no memory.  `array` points to the array's pointer. */

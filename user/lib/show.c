@@ -309,11 +309,10 @@ static void service_show(struct show_rows *rows, uint32_t id, const struct appli
 
 int show_services(const struct maps *maps, const struct show_filter *filter, FILE *to)
 {
-	struct plan_frontend *frontends = NULL;
 	struct applied applied;
 	struct show_rows rows;
 	struct error error;
-	int err = maps_applied(maps, &applied, &frontends, &error);
+	int err = maps_applied(maps, &applied, &error);
 
 	if (err)
 		return err;
@@ -326,7 +325,7 @@ int show_services(const struct maps *maps, const struct show_filter *filter, FIL
 	}
 	show_rows_end(&rows);
 	fputc('}', to);
-	free(frontends);
+	maps_applied_free(&applied);
 	return 0;
 }
 
@@ -416,13 +415,12 @@ static void counters_show(const char *key, const struct lb_reason_counter *count
 int show_status(const struct maps *maps, const struct show_filter *filter, FILE *to)
 {
 	struct lb_reason_counter counters[LB_REASON_MAX];
-	struct plan_frontend *frontends = NULL;
 	struct applied applied;
 	struct error error;
 	int err = maps_reason_counters(maps, counters);
 
 	(void)filter;
-	err = err ?: maps_applied(maps, &applied, &frontends, &error);
+	err = err ?: maps_applied(maps, &applied, &error);
 	if (err)
 		return err;
 	fprintf(to,
@@ -432,6 +430,6 @@ int show_status(const struct maps *maps, const struct show_filter *filter, FILE 
 	counters_show("packets", counters, false, to);
 	counters_show("bytes", counters, true, to);
 	fputc('}', to);
-	free(frontends);
+	maps_applied_free(&applied);
 	return 0;
 }

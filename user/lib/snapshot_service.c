@@ -48,12 +48,46 @@ static int frontends_build(struct service_builder *builder, const struct object_
 		     port->port);
 	for (size_t i = 0; port->node_port && i < node->naddresses; i++)
 		frontend_add(service, FRONTEND_NODE_PORT, &node->addresses[i], port->node_port);
-	for (size_t i = 0; i < from->nexternal; i++)
-		frontend_add(service, FRONTEND_EXTERNAL_IP, &from->external[i], port->port);
+	/* Before externalIPs: source ranges hold for an address that is both. */
 	for (size_t i = 0; i < from->nbalancer; i++)
 		frontend_add(service, FRONTEND_LOAD_BALANCER, &from->balancer[i], port->port);
+	for (size_t i = 0; i < from->nexternal; i++)
+		frontend_add(service, FRONTEND_EXTERNAL_IP, &from->external[i], port->port);
 	qsort(service->frontends, service->nfrontends, sizeof(*service->frontends),
 	      frontend_compare);
+	return 0;
+}
+
+/* ---- source ranges ---- */
+
+static int source_compare(const void *left, const void *right)
+{
+	return prefix_compare(left, right);
+}
+
+/* Rules 74 and 92: a range of the other family is none. */
+static int sources_build(struct service_builder *builder, const struct object_service *from,
+			 struct model_service *service)
+{
+	const struct source_node *node = builder->node;
+	size_t n = 0;
+
+	service->sources = pool_array(builder->pool, from->nranges, sizeof(*service->sources));
+	if (!service->sources)
+		return -ENOMEM;
+	for (size_t i = 0; i < from->nranges; i++)
+		if (from->ranges[i].addr.family == service->family)
+			service->sources[n++] = from->ranges[i];
+	qsort(service->sources, n, sizeof(*service->sources), source_compare);
+	for (size_t i = 0; i < n; i++) {
+		const struct prefix *source = &service->sources[i];
+
+		if (i && !prefix_compare(source, source - 1))
+			continue;
+		service->sources[service->nsources++] = *source;
+		for (size_t j = 0; j < node->naddresses; j++)
+			service->sources_have_node |= prefix_contains(source, &node->addresses[j]);
+	}
 	return 0;
 }
 
@@ -221,6 +255,8 @@ int snapshot_service_build(struct service_builder *builder, const struct object 
 			.check = from->check,
 		};
 		err = frontends_build(builder, from, port, ret);
+		if (!err)
+			err = sources_build(builder, from, ret);
 		if (!err)
 			err = endpoints_build(builder, from, slices, nslices, ret);
 		if (err)
