@@ -419,6 +419,27 @@ static void pod_cidr_adds_devices_that_lead_into_it(void **state)
 	attachments_clear(&set);
 }
 
+/* Where no option says so, the Node object does. */
+static void the_nodes_pod_cidrs_count_where_no_option_is_given(void **state)
+{
+	struct prefix cidr;
+	const struct model_node node = {.zone = "", .pod_cidrs = &cidr, .npod_cidrs = 1};
+	int pods[4];
+
+	(void)state;
+	assert_int_equal(prefix_parse("10.244.1.0/24", &cidr), 0);
+	assert_int_equal(devices_pods(devices, pods, 4), 0);
+	devices_follow_node(devices, &node);
+	assert_int_equal(devices_begin(devices, &error), 0);
+	assert_int_equal(devices_pods(devices, pods, 4), 2);
+	/* The option has the last word. */
+	assert_int_equal(prefix_parse("10.250.0.0/16", &options.pod_cidrs[0]), 0);
+	options.npod_cidrs = 1;
+	devices_follow_node(devices, &node);
+	assert_int_equal(devices_begin(devices, &error), 0);
+	assert_int_equal(devices_pods(devices, pods, 4), 0);
+}
+
 static void attach_sets_are_compared_and_joined(void **state)
 {
 	struct attachments before, after, joined;
@@ -462,6 +483,7 @@ int main(void)
 		TEST(full_table_leaves_addresses_out),
 		TEST(attach_set_has_pods_first),
 		TEST(pod_cidr_adds_devices_that_lead_into_it),
+		TEST(the_nodes_pod_cidrs_count_where_no_option_is_given),
 		TEST(attach_sets_are_compared_and_joined),
 	};
 

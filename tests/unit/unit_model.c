@@ -354,14 +354,27 @@ static void any_change_of_content_changes_the_digest(void **state)
 		{"\"10.1.0.1\": 10", "\"10.1.0.1\": 11"},
 		{"Timestamp: '2026", "Timestamp: '2025"},
 		{"port: 80,", "port: 0,"},
+		{"203.0.113.0/24", "203.0.113.0/25"},
+		{"forZones: [{name: a", "forZones: [{name: c"},
+		{"forNodes: [{name: here", "forNodes: [{name: there"},
+		{"zone: a", "zone: b"},
+		{"10.244.1.0/24", "10.244.2.0/24"},
+		{"192.0.2.77", "192.0.2.78"},
+		{"ToBeDeletedByClusterAutoscaler", "NotToBeDeleted"},
 	};
 	static const char text[] =
 		"--- {apiVersion: v1, kind: Service, metadata: {name: web, creationTimestamp: "
 		"'2026-01-11T15:35:01Z', annotations: {guideway.io/weights: '{\"10.1.0.1\": 10}'}}, "
-		"spec: {clusterIP: 10.96.0.1, ports: [{port: 80, nodePort: 30080}]}}\n" SLICE(
+		"spec: {clusterIP: 10.96.0.1, ports: [{port: 80, nodePort: 30080}], "
+		"loadBalancerSourceRanges: [203.0.113.0/24]}}\n"
+		"--- {apiVersion: v1, kind: Node, metadata: {name: here, labels: {"
+		"topology.kubernetes.io/zone: a}}, spec: {podCIDRs: [10.244.1.0/24], taints: "
+		"[{key: ToBeDeletedByClusterAutoscaler}]}, status: {addresses: [{type: InternalIP, "
+		"address: 192.0.2.77}]}}\n" SLICE(
 			"x", "web",
 			"addressType: IPv4, ports: [{name: '', port: 8080}], endpoints: [{"
-			"addresses: [10.1.0.1], conditions: {ready: true, serving: true, "
+			"addresses: [10.1.0.1], hints: {forZones: [{name: a}], forNodes: [{name: "
+			"here}]}, conditions: {ready: true, serving: true, "
 			"terminating: true}, nodeName: here, targetRef: {name: pod-a, uid: '1'}}]");
 	struct snapshot *before = snapshot_of(text);
 

@@ -207,6 +207,45 @@ static void bad_metadata_refuses_the_object(void **state)
 	CHECK(rows, "");
 }
 
+static void a_bad_node_is_refused(void **state)
+{
+	(void)state;
+#define NODE(rest) "--- {apiVersion: v1, kind: Node, metadata: {name: n1" rest "}\n"
+	check_refusals(
+		NODE("}, spec: {podCIDRs: [10.0.0.0/33]}")
+			NODE("2}, status: {addresses: [{type: InternalIP, address: x}, "
+			     "{type: Hostname, address: n1}]}")
+				NODE("3, labels: {topology.kubernetes.io/zone: [a]}}")
+					NODE("4}, spec: {taints: [7]}") NODE("_}")
+						NODE("5, namespace: ignored}"),
+		"test.yaml:1 Node / n1 -: spec.podCIDRs[0]: \"10.0.0.0/33\" is not an address "
+		"range\n"
+		"test.yaml:2 Node / n12 -: status.addresses[0].address: \"x\" is not an IP "
+		"address\n"
+		"test.yaml:3 Node / n13 -: metadata.labels.topology.kubernetes.io/zone: a list, "
+		"not a string\n"
+		"test.yaml:4 Node / n14 -: spec.taints[0]: an integer, not an object\n"
+		"test.yaml:5 Node /  -: metadata.name: \"n1_\" is not a DNS name (RFC 1123)\n");
+#undef NODE
+}
+
+static void bad_hints_refuse_their_slice(void **state)
+{
+	(void)state;
+#define SLICE(hints) \
+	"--- {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: s, labels: " \
+	"{kubernetes.io/service-name: web}}, addressType: IPv4, endpoints: [{addresses: " \
+	"[10.1.0.1], hints: " hints "}]}\n"
+	check_refusals(SLICE("a"), "test.yaml:1 EndpointSlice default/web s keep: "
+				   "endpoints[0].hints: \"a\" is a string, not an object\n");
+	check_refusals(SLICE("{forZones: [a]}"),
+		       "test.yaml:1 EndpointSlice default/web s keep: "
+		       "endpoints[0].hints.forZones[0]: \"a\" is a string, not an object\n");
+	check_refusals(SLICE("{forNodes: [{}]}"), "test.yaml:1 EndpointSlice default/web s keep: "
+						  "endpoints[0].hints.forNodes[0].name: missing\n");
+#undef SLICE
+}
+
 static void what_is_no_object_is_refused_and_its_neighbours_work(void **state)
 {
 	(void)state;
@@ -600,6 +639,8 @@ int main(void)
 		cmocka_unit_test(a_bad_address_refuses_its_service),
 		cmocka_unit_test(a_bad_setting_refuses_its_service),
 		cmocka_unit_test(bad_metadata_refuses_the_object),
+		cmocka_unit_test(a_bad_node_is_refused),
+		cmocka_unit_test(bad_hints_refuse_their_slice),
 		cmocka_unit_test(what_is_no_object_is_refused_and_its_neighbours_work),
 		cmocka_unit_test(other_kinds_are_skipped_whatever_is_in_them),
 		cmocka_unit_test(a_problem_of_the_text_refuses_the_object_around_it),

@@ -52,7 +52,7 @@ static void open_with(struct world *world, struct kube_config *config)
 {
 	struct error error;
 
-	assert_int_equal(source_kube_open(config, &world->source, &error), 0);
+	assert_int_equal(source_kube_open(config, here.name, &world->source, &error), 0);
 	assert_int_equal(source_kube_watch(world->source, &world->loop, on_change, world, &error),
 			 0);
 }
@@ -179,10 +179,41 @@ static void what_the_server_has_becomes_a_snapshot_and_follows_it(void **state)
 		      "default/web:/TCP/4 C10.96.0.1:80 -> 10.1.0.2:8080\n");
 	fake_api_delete(world->api, "services", "web");
 	expect(world, "default/other:/TCP/4 C10.96.0.1:81 ->\n");
-	assert_int_equal(fake_api_requests(world->api, "limit="), 3);
+	assert_int_equal(fake_api_requests(world->api, "limit="), 4);
 	for (int ms = 0; ms < PATIENCE_MS && world->changes < 2; ms++)
 		turn(world);
 	assert_true(world->changes >= 2);
+}
+
+/* Of a thousand nodes' heartbeats only this one's are of concern. */
+static void this_node_alone_is_asked_for_and_waited_for(void **state)
+{
+	struct world *world = *state;
+	struct snapshot *snapshot;
+	struct error error;
+
+	serve_web(world);
+	fake_api_put(world->api, "nodes", "here",
+		     "{\"metadata\":{\"name\":\"here\",\"labels\":"
+		     "{\"topology.kubernetes.io/zone\":\"a\"}},"
+		     "\"spec\":{\"podCIDRs\":[\"10.244.1.0/24\"]}}");
+	fake_api_misbehave(world->api, FAULT_403, "/nodes?limit", 1);
+	start(world);
+	expect_trouble(world, "no permission to list nodes (403)");
+	assert_int_equal(load(world, &error), -EAGAIN);
+	expect(world, WEB);
+	assert_int_equal(source_kube_load(world->source, &here, &snapshot, &error), 0);
+	assert_string_equal(snapshot->node.zone, "a");
+	assert_int_equal(snapshot->node.npod_cidrs, 1);
+	snapshot_free(snapshot);
+	assert_true(fake_api_requests(world->api, "fieldSelector=metadata.name%3Dhere") >= 2);
+	/* The zone changes: so does the snapshot, though no text of it. */
+	fake_api_put(world->api, "nodes", "here", "{\"metadata\":{\"name\":\"here\"}}");
+	for (int ms = 0; ms < PATIENCE_MS && world->revision < 2; ms++) {
+		turn(world);
+		load(world, &error);
+	}
+	assert_int_equal(world->revision, 2);
 }
 
 static void no_snapshot_before_every_kind_has_been_listed(void **state)
@@ -372,6 +403,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(what_the_server_has_becomes_a_snapshot_and_follows_it),
 		TEST(no_snapshot_before_every_kind_has_been_listed),
+		TEST(this_node_alone_is_asked_for_and_waited_for),
 		TEST(long_lists_come_in_pages),
 		TEST(a_list_that_breaks_off_removes_nothing),
 		TEST(watches_recover_from_a_cut_in_a_line),

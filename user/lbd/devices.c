@@ -37,6 +37,9 @@ struct devices {
 	size_t nasked, left_out;
 	int err; /* first failure of a look-up */
 
+	/* What leads to this node's pods: --pod-cidr, else as its Node object says. */
+	struct prefix pod_cidrs[OPTIONS_LIST_MAX];
+	size_t npod_cidrs;
 	int cidr_devices[LB_MAX_DEVICES]; /* ascending */
 	size_t ncidr_devices;
 };
@@ -80,9 +83,9 @@ static int cidr_devices_find(struct devices *devices, struct error *error)
 	int found[LB_MAX_DEVICES];
 	size_t kept = 0;
 
-	for (size_t c = 0; c < devices->options->npod_cidrs; c++) {
-		int n = netlink_prefix_devices(devices->netlink, &devices->options->pod_cidrs[c],
-					       found, LB_MAX_DEVICES);
+	for (size_t c = 0; c < devices->npod_cidrs; c++) {
+		int n = netlink_prefix_devices(devices->netlink, &devices->pod_cidrs[c], found,
+					       LB_MAX_DEVICES);
 
 		if (n < 0)
 			return error_set(error, n, "can't read the routes: %s", strerror(-n));
@@ -256,10 +259,10 @@ static bool mtu_differs(const struct devices *devices, const struct lb_device *d
 	return false;
 }
 
-static bool is_own_pods(const struct options *options, const struct addr *addr)
+static bool is_own_pods(const struct devices *devices, const struct addr *addr)
 {
-	for (size_t i = 0; i < options->npod_cidrs; i++)
-		if (prefix_contains(&options->pod_cidrs[i], addr))
+	for (size_t i = 0; i < devices->npod_cidrs; i++)
+		if (prefix_contains(&devices->pod_cidrs[i], addr))
 			return true;
 	return false;
 }
@@ -279,7 +282,7 @@ static int route_ask(struct devices *devices, const struct addr *addr, struct an
 	if (!link || route.local)
 		return 0;
 	ret->remote = uplinks_contain(devices->uplinks, link->ifindex);
-	if (ret->remote ? is_own_pods(devices->options, addr)
+	if (ret->remote ? is_own_pods(devices, addr)
 			: route.gateway || !link_is_pod_device(devices, link))
 		return 0;
 	ret->neighbour = route.neighbour;
@@ -359,6 +362,23 @@ static bool answers_hold(const struct devices *devices)
 	return devices->nanswers <= 2 * devices->nasked + 1024;
 }
 
+void devices_follow_node(struct devices *devices, const struct model_node *node)
+{
+	const struct options *options = devices->options;
+	const struct prefix *cidrs = options->npod_cidrs ? options->pod_cidrs : node->pod_cidrs;
+	size_t n = options->npod_cidrs ? options->npod_cidrs : node->npod_cidrs;
+
+	if (n > OPTIONS_LIST_MAX)
+		n = OPTIONS_LIST_MAX; /* one of each family is what a node has */
+	if (n == devices->npod_cidrs &&
+	    (!n || !memcmp(cidrs, devices->pod_cidrs, n * sizeof(*cidrs))))
+		return;
+	if (n)
+		memcpy(devices->pod_cidrs, cidrs, n * sizeof(*cidrs));
+	devices->npod_cidrs = n;
+	devices->err = -EAGAIN; /* no answer holds */
+}
+
 int devices_begin(struct devices *devices, struct error *error)
 {
 	int err = 0;
@@ -420,6 +440,7 @@ int devices_open(const struct options *options, struct netlink *netlink,
 	for (uint32_t i = 1; i < LB_MAX_DEVICES; i++)
 		if (devices->table[i].ifindex)
 			devices->top = devices->last = i;
+	devices_follow_node(devices, &(struct model_node){.zone = ""});
 	*ret = devices;
 	return 0;
 }

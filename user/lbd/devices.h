@@ -5,7 +5,8 @@
  * A pod's device is found by route: an address that the kernel sends by a
  * device that is no uplink, without a gateway, to another than this node, is a
  * pod's.  What it sends by an uplink is on another node, unless it belongs to
- * --pod-cidr.  Each such device, and each uplink, has an index in maps->devices,
+ * --pod-cidr, which where it isn't given is what this node's Node object says.
+ * Each such device, and each uplink, has an index in maps->devices,
  * which next hops name.  Devices that lead into --pod-cidr are pod devices without an index:
  * their pods may be clients alone.
  *
@@ -30,6 +31,9 @@ int devices_open(const struct options *options, struct netlink *netlink,
 		 const struct uplinks *uplinks, struct maps *maps, struct devices **ret,
 		 struct error *error);
 void devices_close(struct devices *devices);
+
+/* Where this node's pods are, for devices_begin(): --pod-cidr, else the Node's. */
+void devices_follow_node(struct devices *devices, const struct model_node *node);
 
 /* Returns 0, or -errno where the routes can't be read. */
 int devices_begin(struct devices *devices, struct error *error);

@@ -20,7 +20,7 @@ static int kube_open(const struct options *options, struct source_kube **ret, st
 
 	if (err)
 		return err;
-	err = source_kube_open(&config, ret, error);
+	err = source_kube_open(&config, options->node, ret, error);
 	if (err)
 		kube_config_clear(&config);
 	return err;

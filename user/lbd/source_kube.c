@@ -2,6 +2,7 @@
 #include "source_kube.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,13 +19,18 @@ static const struct kube_watch_spec kinds[] = {
 	 "/apis/discovery.k8s.io/v1/endpointslices", NULL},
 	{OBJECT_NETWORK_POLICY, "networking.k8s.io/v1", "NetworkPolicy", "networkpolicies",
 	 "/apis/networking.k8s.io/v1/networkpolicies", NULL},
+	/* This one alone: see source_kube_open(). */
+	{OBJECT_NODE, "v1", "Node", "nodes", "/api/v1/nodes", NULL},
 };
+#define FIELD_SELECTOR_SIZE 320 /* "metadata.name=", and a name of 253 characters */
 #define KINDS (sizeof(kinds) / sizeof(*kinds))
 
 struct source_kube {
 	struct kube_config config;
 	struct kube_client *client;
+	struct kube_watch_spec specs[KINDS];
 	struct kube_watch *watches[KINDS];
+	char own_node[FIELD_SELECTOR_SIZE];
 	struct objects *objects;
 	uv_timer_t debounce;
 	bool watching;
@@ -33,7 +39,8 @@ struct source_kube {
 	uint64_t revision, digest;
 };
 
-int source_kube_open(struct kube_config *config, struct source_kube **ret, struct error *error)
+int source_kube_open(struct kube_config *config, const char *node, struct source_kube **ret,
+		     struct error *error)
 {
 	struct source_kube *source = calloc(1, sizeof(*source));
 
@@ -41,6 +48,12 @@ int source_kube_open(struct kube_config *config, struct source_kube **ret, struc
 		free(source);
 		return error_set(error, -ENOMEM, "no memory");
 	}
+	/* All nodes' heartbeats would be a burden, to us and to the server. */
+	memcpy(source->specs, kinds, sizeof(kinds));
+	snprintf(source->own_node, sizeof(source->own_node), "metadata.name=%s", node);
+	for (size_t i = 0; i < KINDS; i++)
+		if (kinds[i].kind == OBJECT_NODE)
+			source->specs[i].field_selector = source->own_node;
 	source->config = *config;
 	memset(config, 0, sizeof(*config));
 	*ret = source;
@@ -108,7 +121,7 @@ static void on_changed(void *arg)
 static void on_trouble(void *arg, const struct kube_watch_spec *spec)
 {
 	struct source_kube *source = arg;
-	const char *trouble = kube_watch_trouble(source->watches[spec - kinds]);
+	const char *trouble = kube_watch_trouble(source->watches[spec - source->specs]);
 
 	if (trouble)
 		log_warn("the API server can't be followed server=%s error=\"%s\"",
@@ -134,8 +147,8 @@ int source_kube_watch(struct source_kube *source, uv_loop_t *loop, void (*change
 	source->debounce.data = source;
 	source->watching = true;
 	for (size_t i = 0; i < KINDS && !err; i++)
-		err = kube_watch_open(loop, source->client, source->objects, &kinds[i], &events,
-				      &source->watches[i]);
+		err = kube_watch_open(loop, source->client, source->objects, &source->specs[i],
+				      &events, &source->watches[i]);
 	return err ? error_set(error, err, "%s", strerror(-err)) : 0;
 }
 

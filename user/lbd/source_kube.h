@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The Kubernetes source: Services, EndpointSlices and NetworkPolicies of the API
- * server, kept in one store by one watch for each kind (kube_watch.h).
+ * The Kubernetes source: Services, EndpointSlices, NetworkPolicies and this node's
+ * Node of the API server, kept in one store by one watch for each kind
+ * (kube_watch.h).
  *
  * There is no snapshot until every kind has been listed once: a half-read list
  * never removes a service.  Where the server can't be followed, the last one
@@ -18,8 +19,10 @@
 
 struct source_kube;
 
-/* Takes the configuration over.  Nothing is asked before _watch(). */
-int source_kube_open(struct kube_config *config, struct source_kube **ret, struct error *error);
+/* Takes the configuration over.  node: this one's name; of Nodes it alone is asked
+ * for.  Nothing is asked before _watch(). */
+int source_kube_open(struct kube_config *config, const char *node, struct source_kube **ret,
+		     struct error *error);
 void source_kube_close(struct source_kube *source); /* the loop has to run once more */
 
 /* As source_file_load().  -EAGAIN until all has been listed; then error says

@@ -84,6 +84,7 @@ static int sync_plan_make(struct sync *sync, struct plan **ret, size_t *ret_nfro
 	struct applied applied;
 	int err;
 
+	devices_follow_node(sync->devices, &sync->snapshot->node);
 	err = devices_begin(sync->devices, error);
 	if (!err)
 		err = maps_applied(sync->maps, &applied, error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The snapshot as manifests: one v1 List of Services and EndpointSlices, which
+ * The snapshot as manifests: one v1 List of Services, EndpointSlices and this node's Node, which
  * `--source file:` reads back to an equal snapshot.  What isn't Guideway's business
  * is left out; node ports are the Service's, not this node's addresses.
  */
@@ -219,6 +219,15 @@ static json_t *service_json(const struct model_service *group, size_t n)
 	return service;
 }
 
+static json_t *hints_json(const struct model_hints *hints)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < hints->n; i++)
+		json_array_append_new(list, json_pack("{s:o}", "name", text(hints->names[i])));
+	return list;
+}
+
 static json_t *endpoint_json(const struct model_endpoint *endpoint)
 {
 	json_t *addresses = json_array(), *object;
@@ -227,6 +236,13 @@ static json_t *endpoint_json(const struct model_endpoint *endpoint)
 	object = json_pack("{s:o, s:{s:b, s:b, s:b}}", "addresses", addresses, "conditions",
 			   "ready", endpoint->ready, "serving", endpoint->serving, "terminating",
 			   endpoint->terminating);
+	if (endpoint->zones.n || endpoint->nodes.n) {
+		json_t *hints = json_object();
+
+		set_unless_empty(hints, "forZones", hints_json(&endpoint->zones));
+		set_unless_empty(hints, "forNodes", hints_json(&endpoint->nodes));
+		json_object_set_new(object, "hints", hints);
+	}
 	if (*endpoint->node)
 		json_object_set_new(object, "nodeName", text(endpoint->node));
 	if (*endpoint->pod || *endpoint->uid) {
@@ -269,6 +285,38 @@ static bool port_seen(const struct model_service *service, size_t i)
 	return false;
 }
 
+/* This node's own. */
+static json_t *node_json(const struct model_node *node, const char *name)
+{
+	json_t *metadata = metadata_of(name, ""), *spec = json_object(), *cidrs = json_array();
+	json_t *addresses = json_array();
+
+	if (*node->zone)
+		json_object_set_new(
+			metadata, "labels",
+			json_pack("{s:o}", "topology.kubernetes.io/zone", text(node->zone)));
+	for (size_t i = 0; i < node->npod_cidrs; i++) {
+		char buf[PREFIX_STRLEN];
+
+		json_array_append_new(cidrs, text(prefix_format(&node->pod_cidrs[i], buf)));
+	}
+	set_unless_empty(spec, "podCIDRs", cidrs);
+	if (node->deleting)
+		json_object_set_new(spec, "taints",
+				    json_pack("[{s:s, s:s}]", "key",
+					      "ToBeDeletedByClusterAutoscaler", "effect",
+					      "NoSchedule"));
+	for (size_t i = 0; i < node->naddresses; i++) {
+		char buf[ADDR_STRLEN];
+
+		json_array_append_new(addresses,
+				      json_pack("{s:s, s:s}", "type", "InternalIP", "address",
+						addr_format(&node->addresses[i], buf)));
+	}
+	return json_pack("{s:s, s:s, s:o, s:o, s:{s:o}}", "apiVersion", "v1", "kind", "Node",
+			 "metadata", metadata, "spec", spec, "status", "addresses", addresses);
+}
+
 char *view_export(const struct view *view, const char *service, size_t *ret_length)
 {
 	const struct snapshot *snapshot = view->snapshot;
@@ -276,6 +324,12 @@ char *view_export(const struct view *view, const char *service, size_t *ret_leng
 	size_t n;
 
 	view_list_begin(&rows);
+	if (snapshot->node.known && !service) {
+		json_t *object = node_json(&snapshot->node, view->options->node);
+
+		view_rows_add(&rows, object);
+		json_decref(object);
+	}
 	for (size_t first = 0; first < snapshot->nservices; first += n) {
 		const struct model_service *group = &snapshot->services[first];
 		char name[VIEW_NAME_SIZE];

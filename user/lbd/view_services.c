@@ -48,11 +48,11 @@ static json_t *sources_json(const struct model_service *service)
 
 static size_t usable_endpoints(const struct model_service *service)
 {
-	bool any_ready = model_any_ready(service, false);
+	struct model_choice choice = model_choose(service, false);
 	size_t usable = 0;
 
 	for (size_t i = 0; i < service->nendpoints; i++)
-		usable += model_endpoint_usable(&service->endpoints[i], any_ready) &&
+		usable += model_endpoint_usable(&service->endpoints[i], &choice) &&
 			  service->endpoints[i].weight > 0;
 	return usable;
 }

@@ -17,12 +17,28 @@ int model_service_compare(const struct model_service *a, const struct model_serv
 	return order ? order : a->family - b->family;
 }
 
-bool model_any_ready(const struct model_service *service, bool local)
+struct model_choice model_choose(const struct model_service *service, bool local)
 {
-	for (size_t i = 0; i < service->nendpoints; i++)
-		if (service->endpoints[i].ready && (!local || service->endpoints[i].local))
-			return true;
-	return false;
+	bool all_nodes = true, all_zones = true, node_here = false, zone_here = false;
+	struct model_choice choice = {.topology = TOPOLOGY_ALL};
+
+	for (size_t i = 0; i < service->nendpoints; i++) {
+		const struct model_endpoint *e = &service->endpoints[i];
+
+		if (!e->ready || (local && !e->local))
+			continue; /* rule 44: who isn't ready has no say */
+		choice.any_ready = true;
+		all_nodes &= e->nodes.says != HINT_NONE;
+		all_zones &= e->zones.says != HINT_NONE;
+		node_here |= e->nodes.says == HINT_HERE;
+		zone_here |= e->zones.says == HINT_HERE;
+	}
+	/* Rules 41, 42 and 43, in this order. */
+	if (!local && all_nodes && node_here)
+		choice.topology = TOPOLOGY_NODE;
+	else if (!local && all_zones && zone_here)
+		choice.topology = TOPOLOGY_ZONE;
+	return choice;
 }
 
 static uint64_t digest_bytes(uint64_t h, const void *bytes, size_t n)
@@ -51,6 +67,26 @@ static uint64_t digest_place(uint64_t h, const struct addr *addr, uint16_t port)
 {
 	h = hash_mix(h, (uint64_t)addr->family << 32 | port);
 	return digest_bytes(h, addr->bytes, sizeof(addr->bytes));
+}
+
+static uint64_t digest_hints(uint64_t h, const struct model_hints *hints)
+{
+	h = hash_mix(h, (uint64_t)hints->n << 2 | hints->says);
+	for (size_t i = 0; i < hints->n; i++)
+		h = digest_text(h, hints->names[i]);
+	return h;
+}
+
+static uint64_t digest_node(uint64_t h, const struct model_node *node)
+{
+	h = hash_mix(h, (uint64_t)node->naddresses << 2 | node->known << 1 | node->deleting);
+	h = digest_text(h, node->zone);
+	for (size_t i = 0; i < node->naddresses; i++)
+		h = digest_place(h, &node->addresses[i], 0);
+	h = hash_mix(h, node->npod_cidrs);
+	for (size_t i = 0; i < node->npod_cidrs; i++)
+		h = digest_place(h, &node->pod_cidrs[i].addr, node->pod_cidrs[i].length);
+	return h;
 }
 
 static uint64_t digest_service(uint64_t h, const struct model_service *service)
@@ -82,6 +118,7 @@ static uint64_t digest_service(uint64_t h, const struct model_service *service)
 		h = digest_text(h, e->node);
 		h = digest_text(h, e->pod);
 		h = digest_text(h, e->uid);
+		h = digest_hints(digest_hints(h, &e->zones), &e->nodes);
 	}
 	return h;
 }
@@ -91,6 +128,7 @@ uint64_t snapshot_digest(const struct snapshot *snapshot)
 	uint64_t h = hash_mix(snapshot->nservices, snapshot->nrefusals);
 
 	h = hash_mix(h, snapshot->policed_clients);
+	h = digest_node(h, &snapshot->node);
 	for (size_t i = 0; i < snapshot->nservices; i++)
 		h = digest_service(h, &snapshot->services[i]);
 	for (size_t i = 0; i < snapshot->nrefusals; i++) {

@@ -33,6 +33,19 @@ struct model_frontend {
 	uint16_t port;	  /* host order */
 };
 
+/* For whom an endpoint is meant (rules 41-49), seen from this node. */
+enum model_hint {
+	HINT_NONE,	/* nobody in particular */
+	HINT_ELSEWHERE, /* others */
+	HINT_HERE,	/* this node, or its zone; perhaps others, too */
+};
+
+struct model_hints {
+	const char **names; /* of zones or nodes */
+	size_t n;
+	enum model_hint says;
+};
+
 /* One address:port of an EndpointSlice.  Duplicates are merged (rule 17). */
 struct model_endpoint {
 	struct addr addr;
@@ -43,6 +56,7 @@ struct model_endpoint {
 	const char *node; /* nodeName, "" = unset */
 	const char *pod;  /* targetRef.name, "" = unset */
 	const char *uid;  /* targetRef.uid, "" = unset */
+	struct model_hints zones, nodes;
 };
 
 struct model_service {
@@ -78,12 +92,24 @@ struct model_refusal {
 	bool keep;	       /* no good state is known: what the maps hold stays */
 };
 
+/* This node's own Node object. */
+struct model_node {
+	bool known;	  /* there is one */
+	const char *zone; /* "" = unset */
+	bool deleting;	  /* or about to be (rule 78) */
+	const struct addr *addresses;
+	size_t naddresses;
+	const struct prefix *pod_cidrs;
+	size_t npod_cidrs;
+};
+
 struct snapshot {
 	uint64_t revision;		/* raised by the source at each change */
 	struct model_service *services; /* sorted: namespace, name, port_name, protocol, family */
 	size_t nservices;
 	struct model_refusal *refusals;
 	size_t nrefusals;
+	struct model_node node;
 	bool policed_clients; /* a NetworkPolicy rules whom pods reach */
 	void *memory;	      /* owns all of the above (snapshot.c) */
 };
@@ -96,14 +122,28 @@ uint64_t snapshot_digest(const struct snapshot *snapshot);
 /* Order of services in a snapshot. */
 int model_service_compare(const struct model_service *a, const struct model_service *b);
 
-/* Is some endpoint ready, of all or of those on this node? */
-bool model_any_ready(const struct model_service *service, bool local);
+/* Which endpoints of a set, all or those on this node, get new flows. */
+struct model_choice {
+	/* Some endpoint of the set is ready; only where none is do serving
+	 * terminating ones count (rules 25-27). */
+	bool any_ready;
+	/* Of the ready ones only those that are meant for this node, or its zone. */
+	enum model_topology {
+		TOPOLOGY_ALL,
+		TOPOLOGY_ZONE,
+		TOPOLOGY_NODE,
+	} topology;
+};
 
-/* Rules 25-27: does the endpoint get new flows?  any_ready = some endpoint of
- * the set is ready; only where none is do serving terminating ones count. */
-static inline bool model_endpoint_usable(const struct model_endpoint *e, bool any_ready)
+struct model_choice model_choose(const struct model_service *service, bool local);
+
+static inline bool model_endpoint_usable(const struct model_endpoint *e,
+					 const struct model_choice *choice)
 {
-	return any_ready ? e->ready : e->serving && e->terminating;
+	if (!choice->any_ready)
+		return e->serving && e->terminating;
+	return e->ready && (choice->topology != TOPOLOGY_ZONE || e->zones.says == HINT_HERE) &&
+	       (choice->topology != TOPOLOGY_NODE || e->nodes.says == HINT_HERE);
 }
 
 #endif

@@ -17,6 +17,8 @@ const char *object_kind_name(enum object_kind kind)
 		return "EndpointSlice";
 	case OBJECT_NETWORK_POLICY:
 		return "NetworkPolicy";
+	case OBJECT_NODE:
+		return "Node";
 	default:
 		return "";
 	}
@@ -105,7 +107,7 @@ static int kind_read(struct reading *reading, const struct field *root, struct o
 	struct field version_field = field_get(root, "apiVersion");
 	struct field kind_field = field_get(root, "kind");
 	const char *version, *kind;
-	bool service, slice, policy;
+	bool service, slice, policy, node;
 	int err;
 
 	err = field_need(reading, &kind_field);
@@ -116,7 +118,8 @@ static int kind_read(struct reading *reading, const struct field *root, struct o
 	service = !strcmp(kind, "Service");
 	slice = !strcmp(kind, "EndpointSlice");
 	policy = !strcmp(kind, "NetworkPolicy");
-	if (!service && !slice && !policy)
+	node = !strcmp(kind, "Node");
+	if (!service && !slice && !policy && !node)
 		return -ENOENT;
 
 	err = field_need(reading, &version_field);
@@ -126,6 +129,8 @@ static int kind_read(struct reading *reading, const struct field *root, struct o
 		return err;
 	if (service) /* there are other groups' Services, such as Knative's */
 		object->kind = !strcmp(version, "v1") ? OBJECT_SERVICE : OBJECT_NONE;
+	else if (node)
+		object->kind = !strcmp(version, "v1") ? OBJECT_NODE : OBJECT_NONE;
 	else if (policy) /* Calico's, for one, is another kind */
 		object->kind = !strcmp(version, "networking.k8s.io/v1") ? OBJECT_NETWORK_POLICY
 									: OBJECT_NONE;
@@ -153,8 +158,10 @@ static int identity_read(struct reading *reading, const struct field *root, stru
 		err = field_dns_label(reading, &name_field, &name);
 	else if (!err)
 		err = field_dns_subdomain(reading, &name_field, &name);
-	if (!err && field_present(&namespace_field))
-		err = field_dns_label(reading, &namespace_field, &namespace);
+	if (object->kind == OBJECT_NODE)
+	namespace = "";
+	else if (!err && field_present(&namespace_field)) err =
+		field_dns_label(reading, &namespace_field, &namespace);
 	if (err)
 		return err;
 	object->namespace = namespace;
@@ -162,7 +169,7 @@ static int identity_read(struct reading *reading, const struct field *root, stru
 	return 0;
 }
 
-/* Rule 11: a slice belongs to a Service by its label.  A policy to none. */
+/* Rule 11: a slice belongs to a Service by its label.  Policies and nodes to none. */
 static int service_name_read(struct reading *reading, const struct field *root,
 			     struct object *object)
 {
@@ -175,7 +182,7 @@ static int service_name_read(struct reading *reading, const struct field *root,
 		object->service = object->name;
 		return 0;
 	}
-	if (object->kind == OBJECT_NETWORK_POLICY)
+	if (object->kind == OBJECT_NETWORK_POLICY || object->kind == OBJECT_NODE)
 		return 0;
 	err = field_object(reading, &labels);
 	if (!err && !field_present(&label))
@@ -191,6 +198,8 @@ static int content_read(struct reading *reading, const struct field *root, struc
 		return object_read_service(reading, root, object);
 	if (object->kind == OBJECT_NETWORK_POLICY)
 		return object_read_policy(reading, root, object);
+	if (object->kind == OBJECT_NODE)
+		return object_read_node(reading, root, object);
 	return object_read_slice(reading, root, object);
 }
 

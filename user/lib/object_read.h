@@ -13,6 +13,7 @@
 
 int object_read_service(struct reading *reading, const struct field *root, struct object *object);
 int object_read_policy(struct reading *reading, const struct field *root, struct object *object);
+int object_read_node(struct reading *reading, const struct field *root, struct object *object);
 int object_read_slice(struct reading *reading, const struct field *root, struct object *object);
 
 /* The annotation guideway.io/weights: rules, the most specific first. */

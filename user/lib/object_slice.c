@@ -104,6 +104,47 @@ static int conditions_read(struct reading *reading, const struct field *item,
 	return err;
 }
 
+/* The names in a list of {name: NAME}. */
+static int hints_read(struct reading *reading, const struct field *list, const char ***ret,
+		      size_t *ret_n)
+{
+	size_t n;
+	int err = field_list(reading, list, OBJECT_MAX_HINTS, &n);
+
+	if (err || !n)
+		return err;
+	*ret = pool_array(reading->pool, n, sizeof(**ret));
+	if (!*ret)
+		return -ENOMEM;
+	for (size_t i = 0; i < n && !err; i++) {
+		struct field item = field_item(list, i), name = field_get(&item, "name");
+
+		err = field_object(reading, &item);
+		if (!err)
+			err = field_need(reading, &name);
+		if (!err)
+			err = field_string(reading, &name, &(*ret)[i]);
+	}
+	*ret_n = n;
+	return err;
+}
+
+/* Rule 48: hints are all that counts of topology. */
+static int endpoint_hints_read(struct reading *reading, const struct field *item,
+			       struct object_endpoint *ret)
+{
+	struct field hints = field_get(item, "hints");
+	struct field zones = field_get(&hints, "forZones"), nodes = field_get(&hints, "forNodes");
+	int err;
+
+	err = field_object(reading, &hints);
+	if (!err)
+		err = hints_read(reading, &zones, &ret->zone_hints, &ret->nzone_hints);
+	if (!err)
+		err = hints_read(reading, &nodes, &ret->node_hints, &ret->nnode_hints);
+	return err;
+}
+
 /* Rule 16: only the first address counts, and an endpoint may have none. */
 static int endpoint_read(struct reading *reading, const struct field *item,
 			 struct object_slice *slice)
@@ -126,6 +167,8 @@ static int endpoint_read(struct reading *reading, const struct field *item,
 		err = field_refuse(reading, &first, "not an IPv%u address", slice->family);
 	if (!err)
 		err = conditions_read(reading, item, &endpoint);
+	if (!err)
+		err = endpoint_hints_read(reading, item, &endpoint);
 	if (!err)
 		err = field_string(reading, &node, &endpoint.node);
 	if (!err)

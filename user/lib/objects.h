@@ -24,6 +24,7 @@
 #define OBJECT_MAX_ENDPOINTS 1000 /* of a slice: the API server's own limit */
 #define OBJECT_MAX_ADDRESSES 256  /* externalIPs, load-balancer addresses */
 #define OBJECT_MAX_RANGES 1024	  /* loadBalancerSourceRanges */
+#define OBJECT_MAX_HINTS 64	  /* of an endpoint, zones or nodes */
 #define OBJECT_MAX_WEIGHTS 1024	  /* keys of the annotation */
 #define OBJECT_MAX_WEIGHT 1000
 #define OBJECT_DEFAULT_WEIGHT 100
@@ -35,6 +36,7 @@ enum object_kind {
 	OBJECT_SERVICE,
 	OBJECT_ENDPOINT_SLICE,
 	OBJECT_NETWORK_POLICY,
+	OBJECT_NODE,
 	OBJECT_KINDS, /* how many there are */
 };
 
@@ -81,6 +83,8 @@ struct object_endpoint {
 	struct addr addr;
 	bool ready, serving, terminating;
 	const char *node, *pod, *uid; /* "" = unset */
+	const char **zone_hints, **node_hints;
+	size_t nzone_hints, nnode_hints;
 };
 
 struct object_slice {
@@ -95,6 +99,15 @@ struct object_slice {
  * whole. */
 struct object_policy {
 	bool ingress, egress; /* which traffic it rules */
+};
+
+struct object_node {
+	const char *zone; /* "" = unset */
+	bool deleting;	  /* or about to be: no new clients, please (rule 78) */
+	struct addr *addresses;
+	size_t naddresses;
+	struct prefix *pod_cidrs;
+	size_t npod_cidrs;
 };
 
 /* A part of an object that was refused: the rest of it works. */
@@ -113,6 +126,7 @@ struct object {
 		struct object_service as_service;
 		struct object_slice as_slice;
 		struct object_policy as_policy;
+		struct object_node as_node;
 	};
 	struct object_note *notes;
 

@@ -146,10 +146,10 @@ static __u8 backend_health(const struct planner *p, const struct model_service *
 	}
 }
 
-/* LB_BACKEND_F_* */
+/* LB_BACKEND_F_*, but for those that say which rings it is in. */
 static __u8 backend_flags(const struct planner *p, const struct model_service *service,
-			  const struct model_endpoint *endpoint, const bool any_ready[LB_SCOPE_MAX],
-			  const struct plan_hop *hop, const struct lb_backend *old)
+			  const struct model_endpoint *endpoint, const struct plan_hop *hop,
+			  const struct lb_backend *old)
 {
 	__u8 flags = hop->remote ? LB_BACKEND_F_REMOTE : 0;
 	bool stack = hop->stack;
@@ -170,15 +170,7 @@ static __u8 backend_flags(const struct planner *p, const struct model_service *s
 	flags |= planner_drained(p, endpoint);
 	if (!endpoint->serving && !endpoint->ready)
 		flags |= LB_BACKEND_F_NOT_SERVING;
-	flags |= backend_health(p, service, endpoint, old);
-	if (flags & BACKEND_UNFIT)
-		return flags;
-	if (endpoint->weight && model_endpoint_usable(endpoint, any_ready[LB_SCOPE_CLUSTER]))
-		flags |= LB_BACKEND_F_CLUSTER;
-	if (endpoint->weight && endpoint->local &&
-	    model_endpoint_usable(endpoint, any_ready[LB_SCOPE_LOCAL]))
-		flags |= LB_BACKEND_F_LOCAL;
-	return flags;
+	return flags | backend_health(p, service, endpoint, old);
 }
 
 /* Adds a backend to the plan, if it isn't so already. */
@@ -197,6 +189,47 @@ static int backend_set(struct planner *p, uint32_t id, const struct lb_backend *
 	change->fresh = old->state == LB_BACKEND_FREE;
 	change->value = *value;
 	return 0;
+}
+
+/* Rules 25-28 and 41-46.  Hints that leave nobody who can serve are no hints: a zone
+ * whose endpoints are all down by their health check, drained or out of reach is
+ * like one without. */
+static void choices_make(struct planner *p, const struct model_service *model)
+{
+	struct model_choice *cluster = &p->choice[LB_SCOPE_CLUSTER];
+
+	*cluster = model_choose(model, false);
+	p->choice[LB_SCOPE_LOCAL] = model_choose(model, true);
+	for (size_t i = 0; i < model->nendpoints; i++)
+		if (p->endpoints[i].backend && p->endpoints[i].fit && p->endpoints[i].reachable &&
+		    model->endpoints[i].weight &&
+		    model_endpoint_usable(&model->endpoints[i], cluster))
+			return;
+	cluster->topology = TOPOLOGY_ALL;
+}
+
+/* Who is in which ring: the rest of the flags.  Affinity goes by them. */
+static int endpoints_store(struct planner *p, const struct model_service *model)
+{
+	int err = 0;
+
+	choices_make(p, model);
+	for (size_t i = 0; i < model->nendpoints && !err; i++) {
+		const struct model_endpoint *endpoint = &model->endpoints[i];
+		struct planned_endpoint *placed = &p->endpoints[i];
+		bool serves;
+
+		if (!placed->backend)
+			continue;
+		serves = placed->fit && placed->reachable && endpoint->weight;
+		if (serves && model_endpoint_usable(endpoint, &p->choice[LB_SCOPE_CLUSTER]))
+			placed->value.flags |= LB_BACKEND_F_CLUSTER;
+		if (serves && endpoint->local &&
+		    model_endpoint_usable(endpoint, &p->choice[LB_SCOPE_LOCAL]))
+			placed->value.flags |= LB_BACKEND_F_LOCAL;
+		err = backend_set(p, placed->backend, &placed->value);
+	}
+	return err;
 }
 
 /* The backend an endpoint asks for, as far as the endpoint says. */
@@ -220,15 +253,12 @@ int planner_place_endpoints(struct planner *p, uint32_t id)
 	uint32_t *ids = p->live + service->first;
 	size_t nendpoints = service->model ? service->model->nendpoints : 0;
 	size_t nleft_out = 0;
-	bool any_ready[LB_SCOPE_MAX] = {false};
 	uint32_t at = 0;
 	int err = 0;
 
 	p->nleftovers = p->nretained = 0;
-	for (int scope = 0; scope < LB_SCOPE_MAX && nendpoints; scope++)
-		any_ready[scope] = model_any_ready(service->model, scope == LB_SCOPE_LOCAL);
 	backends_sort(p, ids, service->nbackends);
-	for (size_t i = 0; i < nendpoints && !err; i++) {
+	for (size_t i = 0; i < nendpoints; i++) {
 		const struct model_endpoint *endpoint = &service->model->endpoints[i];
 		struct planned_endpoint *placed = &p->endpoints[i];
 		struct lb_backend value;
@@ -249,15 +279,17 @@ int planner_place_endpoints(struct planner *p, uint32_t id)
 		value.generation = backends[placed->backend].generation;
 		hop = endpoint_hop(p, endpoint);
 		value.next_hop = hop.next_hop;
-		value.flags = backend_flags(p, service->model, endpoint, any_ready, &hop,
+		value.flags = backend_flags(p, service->model, endpoint, &hop,
 					    &backends[placed->backend]);
 		placed->reachable = LB_NEXT_HOP_DEVICE(value.next_hop);
 		placed->fit = !(value.flags & BACKEND_UNFIT);
+		placed->value = value;
 		service->nleft++;
-		err = backend_set(p, placed->backend, &value);
 	}
 	while (at < service->nbackends)
 		p->leftovers[p->nleftovers++] = ids[at++];
+	if (nendpoints)
+		err = endpoints_store(p, service->model);
 	if (!err && nleft_out) {
 		p->short_of_room = true;
 		err = planner_leave_out(

@@ -117,8 +117,7 @@ static int ring_collect(struct planner *p, uint32_t id, enum lb_scope scope, siz
 	const struct model_service *model = p->services[id].model;
 	const struct model_endpoint *lost = NULL;
 	size_t n = 0, nusable = 0, nlost = 0, nunfit = 0;
-	/* Rule 28: each set falls back for itself. */
-	bool local = scope == LB_SCOPE_LOCAL, any_ready = model_any_ready(model, local);
+	bool local = scope == LB_SCOPE_LOCAL;
 	char text[ADDR_PORT_STRLEN];
 
 	for (size_t i = 0; i < model->nendpoints; i++) {
@@ -126,7 +125,7 @@ static int ring_collect(struct planner *p, uint32_t id, enum lb_scope scope, siz
 		const struct planned_endpoint *placed = &p->endpoints[i];
 
 		if (!placed->backend || !endpoint->weight || (local && !endpoint->local) ||
-		    !model_endpoint_usable(endpoint, any_ready))
+		    !model_endpoint_usable(endpoint, &p->choice[scope]))
 			continue;
 		nusable++;
 		if (!placed->fit) {

@@ -46,13 +46,15 @@ struct planner {
 	bool has_keeps;
 	/* Of the service in work; there is room for any. */
 	struct planned_endpoint {
-		uint32_t backend;     /* id, 0 = none */
-		bool reachable;	      /* it has a next hop */
-		bool fit;	      /* neither down nor drained */
-	} * endpoints;		      /* as in the model */
-	struct maglev_entry *members; /* of a ring */
-	uint32_t *leftovers;	      /* backends that no endpoint asks for; ... */
-	size_t nleftovers, nretained; /* ... the first of them stay all the same */
+		uint32_t backend;		  /* id, 0 = none */
+		struct lb_backend value;	  /* as the map will have it */
+		bool reachable;			  /* it has a next hop */
+		bool fit;			  /* neither down nor drained */
+	} * endpoints;				  /* as in the model */
+	struct model_choice choice[LB_SCOPE_MAX]; /* who gets new flows */
+	struct maglev_entry *members;		  /* of a ring */
+	uint32_t *leftovers;			  /* backends that no endpoint asks for; ... */
+	size_t nleftovers, nretained;		  /* ... the first of them stay all the same */
 	struct arena_gap {
 		uint32_t line, nlines;
 	} * gaps; /* of the arena, by line; NULL until a ring needs one */

@@ -21,6 +21,7 @@ struct build {
 
 	struct object **service_objects, **slice_objects; /* good ones */
 	const struct object **policies;
+	const struct object *node; /* this one's, NULL = none */
 };
 
 /* ---- what the store holds ---- */
@@ -34,7 +35,7 @@ static int count_entry(void *arg, const struct objects_entry *entry)
 		build->nservices++;
 	else if (entry->good && entry->good->kind == OBJECT_NETWORK_POLICY)
 		build->npolicies++;
-	else if (entry->good)
+	else if (entry->good && entry->good->kind == OBJECT_ENDPOINT_SLICE)
 		build->nslices++;
 	if (entry->refused)
 		build->nrefusals++;
@@ -76,8 +77,10 @@ static int collect_entry(void *arg, const struct objects_entry *entry)
 		build->service_objects[build->nservices++] = good;
 	else if (good && good->kind == OBJECT_NETWORK_POLICY)
 		build->policies[build->npolicies++] = good;
-	else if (good)
+	else if (good && good->kind == OBJECT_ENDPOINT_SLICE)
 		build->slice_objects[build->nslices++] = good;
+	else if (good && !strcmp(good->name, build->services.node->name))
+		build->node = good;
 
 	/* Of what the maps hold nothing can be kept where it isn't known whose
 	 * it is; and where two files claim an object, the first is in force. */
@@ -106,6 +109,27 @@ static int collect(struct build *build, const struct objects *objects)
 		return -ENOMEM;
 	build->nservices = build->nslices = build->npolicies = 0;
 	return objects_visit(objects, collect_entry, build);
+}
+
+/* ---- this node ---- */
+
+static void node_build(struct build *build)
+{
+	struct model_node *node = &build->snapshot->node;
+	const struct object_node *from = &build->node->as_node;
+
+	node->zone = "";
+	if (build->node)
+		*node = (struct model_node){
+			.known = true,
+			.zone = from->zone,
+			.deleting = from->deleting,
+			.addresses = from->addresses,
+			.naddresses = from->naddresses,
+			.pod_cidrs = from->pod_cidrs,
+			.npod_cidrs = from->npod_cidrs,
+		};
+	build->services.own = node;
 }
 
 /* ---- policies ---- */
@@ -222,6 +246,7 @@ int snapshot_build(const struct objects *objects, const struct source_node *node
 	build.services = (struct service_builder){.node = node, .pool = &memory->pool};
 
 	err = collect(&build, objects);
+	node_build(&build);
 	if (!err)
 		err = services_build(&build);
 	if (!err)

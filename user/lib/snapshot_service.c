@@ -87,6 +87,9 @@ static int sources_build(struct service_builder *builder, const struct object_se
 		service->sources[service->nsources++] = *source;
 		for (size_t j = 0; j < node->naddresses; j++)
 			service->sources_have_node |= prefix_contains(source, &node->addresses[j]);
+		for (size_t j = 0; j < builder->own->naddresses; j++)
+			service->sources_have_node |=
+				prefix_contains(source, &builder->own->addresses[j]);
 	}
 	return 0;
 }
@@ -147,6 +150,17 @@ static int candidates_reserve(struct service_builder *builder, size_t n)
 	return 0;
 }
 
+/* here: this node's name or zone, "" = none (rule 45). */
+static struct model_hints hints_seen(const char **names, size_t n, const char *here)
+{
+	struct model_hints hints = {names, n, n ? HINT_ELSEWHERE : HINT_NONE};
+
+	for (size_t i = 0; i < n && *here; i++)
+		if (!strcmp(names[i], here))
+			hints.says = HINT_HERE;
+	return hints;
+}
+
 /* Append a slice's endpoints at one port. */
 static int candidates_add(struct service_builder *builder, const struct object_slice *slice,
 			  uint16_t port, size_t *n)
@@ -171,6 +185,10 @@ static int candidates_add(struct service_builder *builder, const struct object_s
 					.node = from->node,
 					.pod = from->pod,
 					.uid = from->uid,
+					.zones = hints_seen(from->zone_hints, from->nzone_hints,
+							    builder->own->zone),
+					.nodes = hints_seen(from->node_hints, from->nnode_hints,
+							    builder->node->name),
 				},
 			.order = *n,
 		};

@@ -16,7 +16,8 @@ struct candidate {
 
 struct service_builder {
 	const struct source_node *node;
-	struct pool *pool; /* of what is built; strings stay the objects' */
+	const struct model_node *own; /* what its Node object says */
+	struct pool *pool;	      /* of what is built; strings stay the objects' */
 
 	struct candidate *candidates; /* scratch, freed by the owner */
 	size_t max_candidates;
