@@ -135,6 +135,8 @@ static void a_bad_address_refuses_its_service(void **state)
 		 "spec.loadBalancerSourceRanges[1]: \"10.0.0.0/33\" is not an address range"},
 		{"clusterIP: 10.96.0.1\n  loadBalancerSourceRanges: 10.0.0.0/8",
 		 "7 " WEB "spec.loadBalancerSourceRanges: \"10.0.0.0/8\" is a string, not a list"},
+		{"clusterIP: 10.96.0.1\n  healthCheckNodePort: 70000",
+		 "7 " WEB "spec.healthCheckNodePort: 70000 is not a port"},
 		{"clusterIP: 10.96.0.1\n  loadBalancerSourceRanges: ['']",
 		 "7 " WEB "spec.loadBalancerSourceRanges[0]: \"\" is not an address range"},
 		{"clusterIP: 10.96.0.1\nstatus: ok",

@@ -66,6 +66,8 @@ static void service_print(const struct value *service, FILE *out)
 		fprintf(out, "%-15sClientIP, %llds\n",
 			"Affinity:", value_get_number(service, "affinity_s"));
 	field_print(service, "Scheduler:", "scheduler", out);
+	field_print(service, "Health port:", "health_check_port", out);
+	field_print(service, "  but:", "health_check_port_trouble", out);
 	field_print(service, "Health check:", "health_check", out);
 	fprintf(out, "%-15s%lld of %lld usable\n", "Backends:", value_get_number(service, "usable"),
 		value_get_number(service, "endpoints"));

@@ -289,6 +289,20 @@ static int lbd_check_health(struct lbd *lbd, struct error *error)
 		       : 0;
 }
 
+/* Load balancers' questions are answered from now on. */
+static int lbd_answer_health(struct lbd *lbd, struct error *error)
+{
+	struct sync *sync = &lbd->sync;
+	int err = health_ports_open(&lbd->loop, &sync->view, &sync->ports, error);
+
+	if (err)
+		return err;
+	sync->view.ports = sync->ports;
+	return health_ports_follow(sync->ports)
+		       ? error_set(error, -ENOMEM, "no memory for healthCheckNodePorts")
+		       : 0;
+}
+
 /* The default address may be another program's: that is no reason not to serve. */
 static int lbd_listen(struct lbd *lbd, struct error *error)
 {
@@ -351,6 +365,8 @@ static int lbd_start(struct lbd *lbd, struct error *error)
 	if (!err)
 		err = lbd_check_health(lbd, error);
 	if (!err)
+		err = lbd_answer_health(lbd, error);
+	if (!err)
 		err = lbd_watch(lbd, error);
 	if (!err)
 		err = lbd_listen(lbd, error);
@@ -408,6 +424,8 @@ static void lbd_end(struct lbd *lbd)
 	monitor_close(lbd->monitor);
 	health_close(lbd->sync.health);
 	lbd->sync.health = NULL;
+	health_ports_close(lbd->sync.ports);
+	lbd->sync.view.ports = lbd->sync.ports = NULL;
 	source_close(lbd->sync.source);
 	lbd->sync.source = NULL;
 	for (size_t i = 0; i < sizeof(handles) / sizeof(*handles); i++)

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 #include "monitor.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "httpd.h"
 #include "metrics.h"
+#include "tcp_listen.h"
 
-#define BACKLOG 16
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 struct monitor {
@@ -68,43 +66,25 @@ static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connecti
 	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
 		return answer_line(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
 				   "the method must be GET or HEAD\n");
-	if (!strcmp(path, "/healthz"))
+	if (!strcmp(path, "/livez"))
 		return answer_line(connection, MHD_HTTP_OK, "ok\n");
+	if (!strcmp(path, "/healthz")) /* rule 78: load balancers ask here, too */
+		return view->snapshot->node.deleting
+			       ? answer_line(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+					     "this node is to be deleted\n")
+			       : answer_line(connection, MHD_HTTP_OK, "ok\n");
 	if (!strcmp(path, "/readyz"))
 		return view->synced_revision ? answer_line(connection, MHD_HTTP_OK, "ok\n")
 					     : answer_line(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
 							   "not everything has been synced yet\n");
 	if (strcmp(path, "/metrics"))
 		return answer_line(connection, MHD_HTTP_NOT_FOUND,
-				   "/metrics, /healthz and /readyz are here\n");
+				   "/metrics, /livez, /healthz and /readyz are here\n");
 	text = metrics_text(view, &length);
 	if (!text)
 		return answer_line(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
 				   "the counters can't be read\n");
 	return answer(connection, MHD_HTTP_OK, METRICS_TYPE, text, length, MHD_RESPMEM_MUST_FREE);
-}
-
-static int socket_listen(const struct addr *addr, uint16_t port)
-{
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-	bool v6 = addr->family == 6;
-	int fd, on = 1, err;
-
-	memcpy(&in6.sin6_addr, addr->bytes, 16);
-	memcpy(&in4.sin_addr, addr->bytes, 4);
-	fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, v6 ? (struct sockaddr *)&in6 : (struct sockaddr *)&in4,
-		 v6 ? sizeof(in6) : sizeof(in4)) ||
-	    listen(fd, BACKLOG)) {
-		err = -errno;
-		close(fd);
-		return err;
-	}
-	return fd;
 }
 
 int monitor_open(const struct addr *addr, uint16_t port, uv_loop_t *loop, const struct view *view,
@@ -118,7 +98,7 @@ int monitor_open(const struct addr *addr, uint16_t port, uv_loop_t *loop, const 
 	if (!monitor)
 		return error_set(error, -ENOMEM, "no memory");
 	monitor->view = view;
-	fd = err = socket_listen(addr, port);
+	fd = err = tcp_listen(addr, port);
 	if (err < 0)
 		error_set(error, err, "--listen: %s: %s", addr_port_format(addr, port, text),
 			  strerror(-err));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * What others watch lbd by, over HTTP on TCP: /metrics, /healthz (the loop runs)
- * and /readyz (all that the source held at first is in the maps).
+ * What others watch lbd by, over HTTP on TCP: /metrics, /livez (the loop runs),
+ * /healthz (likewise, and the node isn't about to be deleted) and /readyz (all that
+ * the source held at first is in the maps).
  */
 #ifndef GW_MONITOR_H
 #define GW_MONITOR_H

@@ -45,6 +45,8 @@ int sync_load(struct sync *sync, struct error *error)
 	sync->reload = false;
 	if (sync->health && health_follow(sync->health, snapshot))
 		return error_set(error, -ENOMEM, "no memory for health checks");
+	if (sync->ports && health_ports_follow(sync->ports))
+		return error_set(error, -ENOMEM, "no memory for healthCheckNodePorts");
 	return 0;
 }
 

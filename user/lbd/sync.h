@@ -18,6 +18,7 @@
 #include "datapath.h"
 #include "devices.h"
 #include "health.h"
+#include "health_ports.h"
 #include "metrics.h"
 #include "netlink.h"
 #include "options.h"
@@ -40,7 +41,8 @@ struct sync {
 	struct datapath *datapath;
 	struct maps *maps; /* the datapath's */
 	struct devices *devices;
-	struct health *health; /* NULL: nothing is checked, as with --check */
+	struct health *health;	    /* NULL: nothing is checked, as with --check */
+	struct health_ports *ports; /* NULL likewise: nobody listens */
 	struct attachments attached;
 	bool attach_failed;
 	struct view view;	    /* of all this, for the API */

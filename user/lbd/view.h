@@ -22,6 +22,7 @@
 
 struct metrics_syncs;
 struct health;
+struct health_ports;
 
 struct view {
 	const struct options *options;
@@ -30,6 +31,7 @@ struct view {
 	const struct maps *maps;
 	const struct attachments *attachments;
 	const struct health *health;	   /* NULL = off */
+	const struct health_ports *ports;  /* NULL = nobody listens */
 	uint64_t synced_revision;	   /* of the last snapshot that is in the maps as a whole */
 	uint64_t started_ms;		   /* CLOCK_MONOTONIC */
 	size_t nfrontends;		   /* in the maps */

@@ -198,6 +198,10 @@ static json_t *service_json(const struct model_service *group, size_t n)
 	set_unless_empty(spec, "clusterIPs", ips);
 	json_object_set_new(spec, "ports", ports_of(group, n));
 	set_unless_empty(spec, "externalIPs", addresses_of(group, n, FRONTEND_EXTERNAL_IP));
+	if (group->health_port) {
+		json_object_set_new(spec, "type", json_string("LoadBalancer"));
+		json_object_set_new(spec, "healthCheckNodePort", json_integer(group->health_port));
+	}
 	set_unless_empty(spec, "loadBalancerSourceRanges", ranges_of(group, n));
 	if (group->internal_local)
 		json_object_set_new(spec, "internalTrafficPolicy", json_string("Local"));

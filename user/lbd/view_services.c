@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "health_ports.h"
 #include "view.h"
 
 static const char *kind_name(enum frontend_kind kind)
@@ -116,6 +117,16 @@ static void settings_set(json_t *row, const struct view *view, const struct mode
 	view_set_text(row, "internal_policy", service->internal_local ? "Local" : "Cluster");
 	view_set_text(row, "external_policy", service->external_local ? "Local" : "Cluster");
 	json_object_set_new(row, "affinity_s", json_integer(service->affinity_s));
+	if (service->health_port) {
+		const char *trouble =
+			view->ports ? health_ports_trouble(view->ports, service) : NULL;
+
+		json_object_set_new(row, "health_check_port", json_integer(service->health_port));
+		view_set_text(row, "health_check_port_trouble", trouble ? trouble : "");
+	} else { /* the row is used again */
+		json_object_del(row, "health_check_port");
+		json_object_del(row, "health_check_port_trouble");
+	}
 	json_object_set_new(row, "sources", sources_json(service));
 	view_set_text(row, "scheduler", service->round_robin ? "round-robin" : "maglev");
 	snprintf(text, sizeof(text), "http:%s", check->path);

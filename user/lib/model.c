@@ -99,7 +99,8 @@ static uint64_t digest_service(uint64_t h, const struct model_service *service)
 	h = hash_mix(h, (uint64_t)service->affinity_s << 4 | service->policed << 3 |
 				service->round_robin << 2 | service->internal_local << 1 |
 				service->external_local);
-	h = digest_text(hash_mix(h, service->check.kind), service->check.path);
+	h = digest_text(hash_mix(h, (uint64_t)service->health_port << 8 | service->check.kind),
+			service->check.path);
 	h = hash_mix(h, service->nfrontends);
 	for (size_t i = 0; i < service->nfrontends; i++) {
 		h = hash_mix(h, service->frontends[i].kind);

@@ -69,6 +69,7 @@ struct model_service {
 	bool round_robin;		     /* backends take turns */
 	bool internal_local, external_local; /* traffic policies (rule 31) */
 	uint32_t affinity_s;		     /* 0 = none */
+	uint16_t health_port;		     /* where to ask for local backends; 0 = nowhere */
 	struct health_check check;	     /* HEALTH_UNSET = as lbd's options say */
 	struct model_frontend *frontends;    /* sorted by kind, address, port */
 	size_t nfrontends;

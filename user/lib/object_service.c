@@ -380,6 +380,29 @@ static int policies_read(struct reading *reading, const struct field *spec,
 	return err;
 }
 
+/* Rule 75: of other types and policies it means nothing. */
+static int health_port_read(struct reading *reading, const struct field *spec,
+			    struct object_service *service)
+{
+	struct field type = field_get(spec, "type"), port = field_get(spec, "healthCheckNodePort");
+	const char *type_name;
+	unsigned int number;
+	int err;
+
+	err = field_string(reading, &type, &type_name);
+	if (!err)
+		err = field_number(reading, &port, UINT16_MAX, "port", &number);
+	if (err || strcmp(type_name, "LoadBalancer") || !service->external_local)
+		return err;
+	for (size_t i = 0; i < service->nports && number; i++)
+		if (service->ports[i].node_port == number &&
+		    service->ports[i].protocol == IPPROTO_TCP)
+			return field_refuse(reading, &port, "%u is the nodePort of a port, too",
+					    number);
+	service->health_port = number;
+	return 0;
+}
+
 int object_read_service(struct reading *reading, const struct field *root, struct object *object)
 {
 	struct object_service *service = &object->as_service;
@@ -423,5 +446,7 @@ int object_read_service(struct reading *reading, const struct field *root, struc
 		err = affinity_read(reading, &spec, service);
 	if (!err)
 		err = policies_read(reading, &spec, service);
+	if (!err)
+		err = health_port_read(reading, &spec, service);
 	return err;
 }

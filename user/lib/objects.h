@@ -68,6 +68,9 @@ struct object_service {
 	size_t nexternal;
 	struct addr *balancer; /* load-balancer addresses that are VIPs (rules 6, 7) */
 	size_t nbalancer;
+	/* Of a LoadBalancer under a Local policy: where load balancers ask whether
+	 * there are backends on this node (rule 75); 0 = nowhere. */
+	uint16_t health_port;
 	struct prefix *ranges; /* loadBalancerSourceRanges, of both families */
 	size_t nranges;
 	struct object_weight *weights; /* the first that matches counts */

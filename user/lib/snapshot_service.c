@@ -270,6 +270,7 @@ int snapshot_service_build(struct service_builder *builder, const struct object 
 			.internal_local = from->internal_local,
 			.external_local = from->external_local,
 			.affinity_s = from->affinity_s,
+			.health_port = from->health_port,
 			.check = from->check,
 		};
 		err = frontends_build(builder, from, port, ret);
