@@ -33,7 +33,7 @@ static void store_fill(struct objects *objects, const struct manifest *manifest)
 static struct snapshot *snapshot_of(const struct objects *objects)
 {
 	struct addr node_address = {.family = 4, .bytes = {10, 200, 0, 1}};
-	struct source_node node = {.name = "node1", .addresses = &node_address, .naddresses = 1};
+	struct source_node node = {.name = "node1", .nodeports = &node_address, .nnodeports = 1};
 	struct snapshot *snapshot;
 
 	require(snapshot_build(objects, &node, 1, &snapshot) == 0);

@@ -70,13 +70,13 @@ void objects_list(struct objects *objects, const char *name, const char *text)
 struct snapshot *snapshot_of_objects(const struct objects *objects)
 {
 	static const char *const addresses[] = {"10.200.0.1", "10.200.0.2", "fd00:200::1"};
-	struct source_node node = {.name = "here", .naddresses = 3};
+	struct source_node node = {.name = "here", .naddresses = 3, .nnodeports = 3};
 	struct snapshot *snapshot;
 	struct addr addr[3];
 
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(addr_parse(addresses[i], &addr[i]), 0);
-	node.addresses = addr;
+	node.addresses = node.nodeports = addr;
 	assert_int_equal(snapshot_build(objects, &node, 1, &snapshot), 0);
 	return snapshot;
 }

@@ -126,7 +126,7 @@ static uint64_t hop(const char *text)
 static void next_sync(void)
 {
 	calm();
-	assert_int_equal(uplinks_update(&options, netlink, &uplinks), 0);
+	assert_int_equal(uplinks_update(&options, netlink, &uplinks, &error), 0);
 	assert_int_equal(devices_begin(devices, &error), 0);
 }
 
@@ -177,7 +177,7 @@ static void device_that_does_not_exist_is_named(void **state)
 	assert_string_equal(error.text, "--device: \"eth9\" doesn't exist");
 	assert_string_equal(uplinks.list[0].name, "up0"); /* as before */
 	/* Later it may be away for a while. */
-	assert_int_equal(uplinks_update(&options, netlink, &uplinks), 0);
+	assert_int_equal(uplinks_update(&options, netlink, &uplinks, &error), 0);
 	assert_int_equal(uplinks.n, 1);
 	assert_string_equal(uplinks.list[0].name, "up1");
 }
@@ -419,6 +419,61 @@ static void pod_cidr_adds_devices_that_lead_into_it(void **state)
 	attachments_clear(&set);
 }
 
+/* The addresses that serve node ports with these options: "ADDR ADDR ", in the
+ * kernel's order, those that other tests may leave aside. */
+static const char *nodeports(const char *const *values)
+{
+	static char text[1024];
+	struct uplinks found;
+
+	options.nnodeport_addresses = 0;
+	for (; *values; values++) {
+		struct prefix *prefix = &options.nodeport_addresses[options.nnodeport_addresses++];
+
+		*prefix = (struct prefix){};
+		if (strcmp(*values, "primary"))
+			assert_int_equal(prefix_parse(*values, prefix), 0);
+	}
+	if (uplinks_find(&options, netlink, &found, &error))
+		fail_msg("%s", error.text);
+	*text = '\0';
+	for (size_t i = 0; i < found.nnodeports; i++) {
+		char addr[ADDR_STRLEN];
+
+		strcat(strcat(text, addr_format(&found.nodeports[i], addr)), " ");
+	}
+	options.nnodeport_addresses = 0;
+	return text;
+}
+
+#define NODEPORTS(...) nodeports((const char *const[]){__VA_ARGS__, NULL})
+
+/* Rules 65 and 66 */
+static void ranges_choose_which_addresses_serve_node_ports(void **state)
+{
+	static const char *const none[] = {NULL};
+
+	(void)state;
+	ip("addr add 192.0.2.7/32 dev lo");
+	ip("-6 addr add 2001:db8::7/128 dev lo nodad");
+	calm();
+	strcpy(options.devices[0], "up0");
+	options.ndevices = 1;
+	assert_string_equal(nodeports(none), "10.200.0.1 fd00:200::1 ");
+	assert_string_equal(NODEPORTS("primary"), "10.200.0.1 fd00:200::1 ");
+	assert_string_equal(NODEPORTS("10.200.0.2/32", "fd00:200::/64"), "10.200.0.2 fd00:200::1 ");
+	assert_string_equal(NODEPORTS("192.0.2.0/24", "10.200.0.2/32", "2001:db8::/32"),
+			    "192.0.2.7 10.200.0.2 2001:db8::7 ");
+	/* None of a family: all of it. */
+	assert_non_null(strstr(NODEPORTS("198.51.100.0/24"), "fd00:200::1 "));
+	assert_non_null(strstr(NODEPORTS("198.51.100.0/24"), "2001:db8::7 "));
+	assert_null(strstr(NODEPORTS("198.51.100.0/24"), "10.200.0.1 "));
+	/* None matches: none serves. */
+	assert_string_equal(NODEPORTS("198.51.100.0/24", "2001:db8:1::/48"), "");
+	ip("addr del 192.0.2.7/32 dev lo");
+	ip("-6 addr del 2001:db8::7/128 dev lo");
+}
+
 /* Where no option says so, the Node object does. */
 static void the_nodes_pod_cidrs_count_where_no_option_is_given(void **state)
 {
@@ -484,6 +539,7 @@ int main(void)
 		TEST(attach_set_has_pods_first),
 		TEST(pod_cidr_adds_devices_that_lead_into_it),
 		TEST(the_nodes_pod_cidrs_count_where_no_option_is_given),
+		TEST(ranges_choose_which_addresses_serve_node_ports),
 		TEST(attach_sets_are_compared_and_joined),
 	};
 

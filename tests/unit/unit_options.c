@@ -278,6 +278,8 @@ static void bad_values_are_named(void **state)
 		 "--pod-device: \"\" is not a pattern of device names (1-63 characters)"},
 		{"--node", "", "--node: \"\" is not a node's name (1-255 characters)"},
 		{"--node-address", "node1", "--node-address: \"node1\" is not an IP address"},
+		{"--nodeport-addresses", "all",
+		 "--nodeport-addresses: \"all\" is not primary or ADDRESS/LENGTH"},
 		{"--node-address", "10.0.0.1/24",
 		 "--node-address: \"10.0.0.1/24\" is not an IP address"},
 		{"--node-address", "0.0.0.0",
@@ -370,6 +372,10 @@ static void missing_value_stray_value_and_operand_are_refused(void **state)
 	ASSERT_REFUSED("\"start\": no operand expected, see --help", "start");
 	ASSERT_REFUSED("\"x\": no operand expected, see --help", "--check", "--", "x");
 	ASSERT_REFUSED("--check: excludes --detach", "--check", "--detach");
+	ASSERT_REFUSED("--nodeport-addresses: primary stands alone", "--nodeport-addresses",
+		       "primary", "--nodeport-addresses", "10.0.0.0/8");
+	ASSERT_REFUSED("--nodeport-addresses: primary stands alone", "--nodeport-addresses",
+		       "10.0.0.0/8", "--nodeport-addresses", "primary");
 	assert_int_not_equal(PARSE("--check"), 0);
 	assert_string_equal(error.text, "--source: is missing: file:PATH or kubernetes expected");
 	assert_int_not_equal(PARSE(), 0);
@@ -424,7 +430,7 @@ static void help_has_every_option_on_a_line_of_at_most_100_columns(void **state)
 		assert_true(strlen(line) <= 100);
 		options_seen += strncmp(line, "  --", 4) == 0;
 	}
-	assert_int_equal(options_seen, 34);
+	assert_int_equal(options_seen, 35);
 	free(text);
 }
 

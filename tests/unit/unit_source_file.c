@@ -76,8 +76,8 @@ static int load(struct world *world, struct snapshot **ret)
 {
 	const struct source_node node = {
 		.name = "here",
-		.addresses = &world->address,
-		.naddresses = 1,
+		.nodeports = &world->address,
+		.nnodeports = 1,
 	};
 
 	world->error.text[0] = '\0';

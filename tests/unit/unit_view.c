@@ -227,13 +227,13 @@ static void services_have_frontends_endpoints_and_state(void **state)
 	assert_json(
 		json_array_get(rows, 2),
 		"{s:s, s:s, s:s, s:s, s:i, s:[{s:s,s:s,s:i}, {s:s,s:s,s:i}], s:i, s:i, s:s, s:s, "
-		"s:s, s:s, s:i, s:[], s:s, s:s}",
+		"s:s, s:s, s:b, s:b, s:i, s:[], s:s, s:s}",
 		"service", "default/web", "port_name", "http", "protocol", "TCP", "family", "IPv4",
 		"port", 80, "frontends", "kind", "ClusterIP", "address", "10.96.0.10", "port", 80,
 		"kind", "NodePort", "address", "10.200.0.1", "port", 30080, "endpoints", 2,
 		"usable", 2, "state", "ok", "reason", "", "internal_policy", "Cluster",
-		"external_policy", "Cluster", "affinity_s", 0, "sources", "scheduler", "maglev",
-		"health_check", "none");
+		"external_policy", "Cluster", "no_local_internal", 0, "no_local_external", 0,
+		"affinity_s", 0, "sources", "scheduler", "maglev", "health_check", "none");
 }
 
 static const char *service_field(size_t i, const char *key)
@@ -335,6 +335,42 @@ static void service_without_any_good_state_says_why(void **state)
 		    "port_name", "", "protocol", "", "family", "", "port", 0, "frontends",
 		    "endpoints", 0, "usable", 0, "state", "refused", "reason",
 		    "spec.ports: a Service needs at least one port");
+}
+
+/* Rule 56 */
+static void policies_that_leave_nobody_here_are_told(void **state)
+{
+	struct model_service *web = &wanted[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		bool internal = i == 0;
+
+		web->internal_local = internal;
+		web->external_local = !internal;
+		assert_true(model_no_local(web, internal));
+		assert_false(model_no_local(web, !internal));
+		assert_json(json_object_get(json_array_get(shown_services(), 2),
+					    internal ? "no_local_internal" : "no_local_external"),
+			    "b", 1);
+		/* Of those that are here, one that is ready or still serves counts. */
+		web_endpoints[0].local = true;
+		assert_false(model_no_local(web, internal));
+		web_endpoints[0].ready = false;
+		assert_true(model_no_local(web, internal));
+		web_endpoints[0].serving = web_endpoints[0].terminating = true;
+		assert_false(model_no_local(web, internal));
+		web_endpoints[0].local = web_endpoints[0].terminating = false;
+		/* None anywhere is another matter. */
+		web_endpoints[0].serving = false;
+		web_endpoints[1].ready = web_endpoints[1].serving = false;
+		assert_false(model_no_local(web, internal));
+		web_endpoints[0].ready = web_endpoints[1].ready = true;
+		web_endpoints[0].serving = web_endpoints[1].serving = true;
+	}
+	/* Rule 33: a policy without addresses that it is about has no effect. */
+	web->nfrontends = 1;
+	assert_false(model_no_local(web, false));
 }
 
 static void ranges_are_shown(void **state)
@@ -539,6 +575,7 @@ int main(void)
 		TEST(partly_refused_service_is_ok_and_says_what_is_missing),
 		TEST(service_without_any_good_state_says_why),
 		TEST(ranges_are_shown),
+		TEST(policies_that_leave_nobody_here_are_told),
 		TEST(service_that_is_not_in_the_maps_is_not_ok),
 		TEST(backends_join_endpoints_and_maps),
 		TEST(endpoint_without_backend_has_zeros),

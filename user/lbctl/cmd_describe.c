@@ -44,6 +44,18 @@ static void field_print(const struct value *service, const char *label, const ch
 	fputc('\n', out);
 }
 
+static void policy_print(const struct value *service, const char *label, const char *key,
+			 const char *no_local, FILE *out)
+{
+	const char *policy = value_get_text(service, key);
+
+	if (*policy)
+		fprintf(out, "%-15s%s%s\n", label, policy,
+			value_get(service, no_local)->type == VALUE_TRUE
+				? ", and no endpoint is on this node: new flows are dropped"
+				: "");
+}
+
 static void service_print(const struct value *service, FILE *out)
 {
 	fprintf(out, "%-15s", "Name:");
@@ -59,8 +71,8 @@ static void service_print(const struct value *service, FILE *out)
 	frontends_print(service, out);
 	field_print(service, "State:", "state", out);
 	field_print(service, "Reason:", "reason", out);
-	field_print(service, "Internal:", "internal_policy", out);
-	field_print(service, "External:", "external_policy", out);
+	policy_print(service, "Internal:", "internal_policy", "no_local_internal", out);
+	policy_print(service, "External:", "external_policy", "no_local_external", out);
 	sources_print(service, out);
 	if (value_get_number(service, "affinity_s"))
 		fprintf(out, "%-15sClientIP, %llds\n",

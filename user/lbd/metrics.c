@@ -140,6 +140,33 @@ static void backends_write(FILE *to, const struct maps *maps, const struct lb_tr
 	}
 }
 
+/* Rule 56: of services with a Local policy alone. */
+static void no_local_write(FILE *to, const struct view *view)
+{
+	family(to, "service_no_local_endpoints", "gauge",
+	       "1 if a Local traffic policy drops what endpoints elsewhere could serve");
+	for (size_t i = 0; i < view->snapshot->nservices; i++) {
+		const struct model_service *service = &view->snapshot->services[i];
+
+		for (int internal = 0; internal < 2; internal++) {
+			if (internal ? !service->internal_local : !service->external_local)
+				continue;
+			fprintf(to,
+				"guideway_service_no_local_endpoints{namespace=\"%s\",service=\"%s\","
+				"port=\"",
+				service->namespace, service->name);
+			if (*service->port_name)
+				fputs(service->port_name, to);
+			else
+				fprintf(to, "%u", service->port);
+			fprintf(to, "\",protocol=\"%s\",family=\"IPv%u\",policy=\"%s\"} %d\n",
+				view_protocol(service->protocol), service->family,
+				internal ? "internal" : "external",
+				model_no_local(service, internal));
+		}
+	}
+}
+
 /* ---- the rest -------------------------------------------------------------------- */
 
 static void reasons_write(FILE *to, const struct lb_reason_counter *reasons)
@@ -176,6 +203,7 @@ static void syncs_write(FILE *to, const struct metrics_syncs *syncs)
 
 static void lbd_write(FILE *to, const struct view *view)
 {
+	no_local_write(to, view);
 	gauge(to, "source_connected", "1 if the source can be followed", !view->stale);
 	gauge(to, "revision", "of the last snapshot that is in the maps", view->synced_revision);
 	gauge(to, "refused", "objects, or parts of them, that are refused", view_refusals(view));

@@ -217,7 +217,7 @@ size_t netlink_addresses(const struct netlink *netlink, int ifindex, struct addr
 	size_t n = 0;
 
 	for (size_t i = 0; i < netlink->cache.naddresses && n < max; i++)
-		if (netlink->cache.addresses[i].ifindex == ifindex)
+		if (!ifindex || netlink->cache.addresses[i].ifindex == ifindex)
 			ret[n++] = netlink->cache.addresses[i].addr;
 	return n;
 }

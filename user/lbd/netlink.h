@@ -64,7 +64,8 @@ int netlink_default_devices(struct netlink *netlink, int *ret, size_t max);
 int netlink_prefix_devices(struct netlink *netlink, const struct prefix *prefix, int *ret,
 			   size_t max);
 
-/* Global addresses of a device, in the kernel's order (primary first). */
+/* Global addresses of a device, in the kernel's order (primary first); 0 = of all
+ * devices. */
 size_t netlink_addresses(const struct netlink *netlink, int ifindex, struct addr *ret, size_t max);
 
 /* Where the kernel sends packets for an address: 0, -ENETUNREACH or another

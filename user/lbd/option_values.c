@@ -277,6 +277,20 @@ int option_add_address(const struct option_spec *spec, struct options *options, 
 	return 0;
 }
 
+int option_add_nodeport(const struct option_spec *spec, struct options *options, const char *value,
+			struct error *error)
+{
+	struct prefix prefix = {};
+
+	if (strcmp(value, "primary") && prefix_parse(value, &prefix))
+		return error_set(error, -EINVAL, "\"%s\" is not primary or ADDRESS/LENGTH", value);
+	if (options->nnodeport_addresses &&
+	    (!prefix.addr.family || !options->nodeport_addresses[0].addr.family))
+		return error_set(error, -EINVAL, "primary stands alone");
+	memcpy(list_end(spec, options), &prefix, sizeof(prefix));
+	return 0;
+}
+
 int option_add_prefix(const struct option_spec *spec, struct options *options, const char *value,
 		      struct error *error)
 {

@@ -71,6 +71,8 @@ int option_add_glob(const struct option_spec *spec, struct options *options, con
 		    struct error *error);
 int option_add_address(const struct option_spec *spec, struct options *options, const char *value,
 		       struct error *error);
+int option_add_nodeport(const struct option_spec *spec, struct options *options, const char *value,
+			struct error *error);
 int option_add_prefix(const struct option_spec *spec, struct options *options, const char *value,
 		      struct error *error);
 

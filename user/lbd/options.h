@@ -44,6 +44,10 @@ struct options {
 	char node[256];
 	struct addr node_addresses[OPTIONS_LIST_MAX];
 	size_t nnode_addresses; /* 0 = the uplinks' */
+	/* Of the node's addresses those in here serve node ports; one of family 0:
+	 * the primary ones, and so where there is none. */
+	struct prefix nodeport_addresses[OPTIONS_LIST_MAX];
+	size_t nnodeport_addresses;
 	struct prefix pod_cidrs[OPTIONS_LIST_MAX];
 	size_t npod_cidrs;
 	enum hook hook;

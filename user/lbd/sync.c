@@ -26,6 +26,8 @@ int sync_load(struct sync *sync, struct error *error)
 		.name = sync->options->node,
 		.addresses = sync->uplinks.addresses,
 		.naddresses = sync->uplinks.naddresses,
+		.nodeports = sync->uplinks.nodeports,
+		.nnodeports = sync->uplinks.nnodeports,
 	};
 	struct snapshot *snapshot;
 	bool stale;
@@ -60,9 +62,9 @@ static int sync_follow(struct sync *sync, struct error *error)
 		return error_set(error, err, "rtnetlink: %s", strerror(-err));
 	if (netlink_routes_revision(sync->netlink) == sync->routes_revision)
 		return 0;
-	err = uplinks_update(sync->options, sync->netlink, &sync->uplinks);
+	err = uplinks_update(sync->options, sync->netlink, &sync->uplinks, error);
 	if (err)
-		return error_set(error, err, "can't read the routes: %s", strerror(-err));
+		return err;
 	sync->routes_revision = netlink_routes_revision(sync->netlink);
 	if (!uplinks_addresses_equal(&before, &sync->uplinks))
 		sync->reload = true; /* node ports are served there */

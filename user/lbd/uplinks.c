@@ -103,6 +103,47 @@ static void uplinks_add_addresses(const struct options *options, const struct ne
 	}
 }
 
+/* Rule 66: a family without a range has all of the node's addresses. */
+static bool nodeport_is_wanted(const struct options *options, const struct addr *addr)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < options->nnodeport_addresses; i++) {
+		const struct prefix *prefix = &options->nodeport_addresses[i];
+
+		any |= prefix->addr.family == addr->family;
+		if (prefix_contains(prefix, addr))
+			return true;
+	}
+	return !any;
+}
+
+static int uplinks_add_nodeports(const struct options *options, const struct netlink *netlink,
+				 struct uplinks *uplinks, struct error *error)
+{
+	struct addr found[4 * UPLINKS_NODEPORTS_MAX];
+	size_t n;
+
+	if (!options->nnodeport_addresses || !options->nodeport_addresses[0].addr.family) {
+		memcpy(uplinks->nodeports, uplinks->addresses,
+		       uplinks->naddresses * sizeof(*uplinks->nodeports));
+		uplinks->nnodeports = uplinks->naddresses;
+		return 0;
+	}
+	n = netlink_addresses(netlink, 0, found, sizeof(found) / sizeof(*found));
+	for (size_t i = 0; i < n; i++) {
+		if (!nodeport_is_wanted(options, &found[i]))
+			continue;
+		if (uplinks->nnodeports == UPLINKS_NODEPORTS_MAX)
+			return error_set(error, -E2BIG,
+					 "--nodeport-addresses: more than %d addresses of this "
+					 "node are meant",
+					 UPLINKS_NODEPORTS_MAX);
+		uplinks->nodeports[uplinks->nnodeports++] = found[i];
+	}
+	return 0;
+}
+
 int uplinks_find(const struct options *options, struct netlink *netlink, struct uplinks *ret,
 		 struct error *error)
 {
@@ -119,21 +160,25 @@ int uplinks_find(const struct options *options, struct netlink *netlink, struct 
 		return error_set(error, -ENODEV,
 				 "--device: is missing, and no device has a default route");
 	uplinks_add_addresses(options, netlink, &uplinks);
+	err = uplinks_add_nodeports(options, netlink, &uplinks, error);
+	if (err)
+		return err;
 	*ret = uplinks;
 	return 0;
 }
 
-int uplinks_update(const struct options *options, struct netlink *netlink, struct uplinks *uplinks)
+int uplinks_update(const struct options *options, struct netlink *netlink, struct uplinks *uplinks,
+		   struct error *error)
 {
 	struct uplinks now = {0};
-	struct error error;
+	struct error ignored;
 	bool stay;
 	int err;
 
 	if (options->ndevices) {
-		uplinks_add_named(options, netlink, &now, &error);
+		uplinks_add_named(options, netlink, &now, &ignored);
 	} else {
-		err = uplinks_add_default(options, netlink, &now, &error);
+		err = uplinks_add_default(options, netlink, &now, error);
 		if (err)
 			return err;
 	}
@@ -146,6 +191,9 @@ int uplinks_update(const struct options *options, struct netlink *netlink, struc
 			uplink_add(&now, link, options->hook);
 	}
 	uplinks_add_addresses(options, netlink, &now);
+	err = uplinks_add_nodeports(options, netlink, &now, error);
+	if (err)
+		return err;
 	*uplinks = now;
 	return 0;
 }
@@ -160,6 +208,7 @@ bool uplinks_contain(const struct uplinks *uplinks, int ifindex)
 
 bool uplinks_addresses_equal(const struct uplinks *a, const struct uplinks *b)
 {
-	return a->naddresses == b->naddresses &&
-	       memcmp(a->addresses, b->addresses, a->naddresses * sizeof(*a->addresses)) == 0;
+	return a->naddresses == b->naddresses && a->nnodeports == b->nnodeports &&
+	       memcmp(a->addresses, b->addresses, a->naddresses * sizeof(*a->addresses)) == 0 &&
+	       memcmp(a->nodeports, b->nodeports, a->nnodeports * sizeof(*a->nodeports)) == 0;
 }

@@ -9,6 +9,8 @@
 #include "netlink.h"
 #include "options.h"
 
+#define UPLINKS_NODEPORTS_MAX 256 /* addresses that serve node ports */
+
 struct uplink {
 	int ifindex;
 	char name[IFNAMSIZ];
@@ -20,10 +22,13 @@ struct uplink {
 struct uplinks {
 	struct uplink list[OPTIONS_LIST_MAX];
 	size_t n;
-	/* Where node ports are served: --node-address, else the first global
-	 * address of each uplink in each family. */
+	/* The primary ones: --node-address, else the first global address of each
+	 * uplink in each family. */
 	struct addr addresses[2 * OPTIONS_LIST_MAX];
 	size_t naddresses;
+	/* Where node ports are served (--nodeport-addresses). */
+	struct addr nodeports[UPLINKS_NODEPORTS_MAX];
+	size_t nnodeports;
 };
 
 /* The uplinks at start.  Returns 0, -ENODEV (a named device doesn't exist, or
@@ -36,11 +41,12 @@ int uplinks_find(const struct options *options, struct netlink *netlink, struct 
  * exist are taken; where no device has a default route any more, those of
  * before stay as long as they exist.
  */
-int uplinks_update(const struct options *options, struct netlink *netlink, struct uplinks *uplinks);
+int uplinks_update(const struct options *options, struct netlink *netlink, struct uplinks *uplinks,
+		   struct error *error);
 
 bool uplinks_contain(const struct uplinks *uplinks, int ifindex);
 
-/* Equal addresses, in the same order? */
+/* Equal addresses of both kinds, in the same order? */
 bool uplinks_addresses_equal(const struct uplinks *a, const struct uplinks *b);
 
 #endif

@@ -116,6 +116,8 @@ static void settings_set(json_t *row, const struct view *view, const struct mode
 
 	view_set_text(row, "internal_policy", service->internal_local ? "Local" : "Cluster");
 	view_set_text(row, "external_policy", service->external_local ? "Local" : "Cluster");
+	json_object_set_new(row, "no_local_internal", json_boolean(model_no_local(service, true)));
+	json_object_set_new(row, "no_local_external", json_boolean(model_no_local(service, false)));
 	json_object_set_new(row, "affinity_s", json_integer(service->affinity_s));
 	if (service->health_port) {
 		const char *trouble =

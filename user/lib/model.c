@@ -41,6 +41,31 @@ struct model_choice model_choose(const struct model_service *service, bool local
 	return choice;
 }
 
+static bool any_usable(const struct model_service *service, bool local)
+{
+	struct model_choice choice = model_choose(service, local);
+
+	choice.topology = TOPOLOGY_ALL;
+	for (size_t i = 0; i < service->nendpoints; i++) {
+		const struct model_endpoint *e = &service->endpoints[i];
+
+		if (e->weight && (!local || e->local) && model_endpoint_usable(e, &choice))
+			return true;
+	}
+	return false;
+}
+
+bool model_no_local(const struct model_service *service, bool internal)
+{
+	bool any = false;
+
+	if (internal ? !service->internal_local : !service->external_local)
+		return false;
+	for (size_t i = 0; i < service->nfrontends; i++)
+		any |= internal == (service->frontends[i].kind == FRONTEND_CLUSTER_IP);
+	return any && !any_usable(service, true) && any_usable(service, false);
+}
+
 static uint64_t digest_bytes(uint64_t h, const void *bytes, size_t n)
 {
 	const char *p = bytes;

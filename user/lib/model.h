@@ -138,6 +138,10 @@ struct model_choice {
 
 struct model_choice model_choose(const struct model_service *service, bool local);
 
+/* Rule 56: does a Local policy keep clients from endpoints that are elsewhere, those
+ * of the ClusterIP (internal) or of external addresses? */
+bool model_no_local(const struct model_service *service, bool internal);
+
 static inline bool model_endpoint_usable(const struct model_endpoint *e,
 					 const struct model_choice *choice)
 {

@@ -13,8 +13,10 @@
 /* Facts of this node that a snapshot depends on. */
 struct source_node {
 	const char *name;	      /* node name, compared with an endpoint's nodeName */
-	const struct addr *addresses; /* where node ports are served */
+	const struct addr *addresses; /* its primary ones */
 	size_t naddresses;
+	const struct addr *nodeports; /* where node ports are served */
+	size_t nnodeports;
 };
 
 /* Returns 0 or -ENOMEM; nothing else can go wrong, since objects were checked

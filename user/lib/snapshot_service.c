@@ -39,15 +39,15 @@ static int frontends_build(struct service_builder *builder, const struct object_
 			   const struct object_port *port, struct model_service *service)
 {
 	const struct source_node *node = builder->node;
-	size_t max = 1 + node->naddresses + from->nexternal + from->nbalancer;
+	size_t max = 1 + node->nnodeports + from->nexternal + from->nbalancer;
 
 	service->frontends = pool_array(builder->pool, max, sizeof(*service->frontends));
 	if (!service->frontends)
 		return -ENOMEM;
 	frontend_add(service, FRONTEND_CLUSTER_IP, &from->cluster[service->family == 6],
 		     port->port);
-	for (size_t i = 0; port->node_port && i < node->naddresses; i++)
-		frontend_add(service, FRONTEND_NODE_PORT, &node->addresses[i], port->node_port);
+	for (size_t i = 0; port->node_port && i < node->nnodeports; i++)
+		frontend_add(service, FRONTEND_NODE_PORT, &node->nodeports[i], port->node_port);
 	/* Before externalIPs: source ranges hold for an address that is both. */
 	for (size_t i = 0; i < from->nbalancer; i++)
 		frontend_add(service, FRONTEND_LOAD_BALANCER, &from->balancer[i], port->port);
