@@ -91,6 +91,31 @@ static void a_port_used_again_after_fin_or_rst_picks_anew(void **state)
 	}
 }
 
+/* Rules 87 and 88: where a UDP service loses its last backend its clients hear of it, and
+ * nothing of the time without one is in the way of the next. */
+static void udp_clients_hear_when_nobody_is_left(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct world *world = world_open();
+		uint32_t service = v6 ? 2 : 1, first = v6 ? 101 : 1;
+
+		world_web(world, 2);
+		world_service(world, service, 0, 0);
+		ring_of_one(world, service, first);
+		assert_int_equal(send_from(world, v6, IPPROTO_UDP, 4000, 0), first);
+		world_ring_clear(world, service);
+		backend_state(world, first, LB_BACKEND_GONE);
+		assert_int_equal(send_from(world, v6, IPPROTO_UDP, 4000, 0), NONE);
+		assert_int_equal(send_from(world, v6, IPPROTO_UDP, 4001, 0), NONE);
+		assert_int_equal(world_count(world, LB_REASON_LEFT_TO_TC), 2);
+		ring_of_one(world, service, first + 1);
+		assert_int_equal(send_from(world, v6, IPPROTO_UDP, 4000, 0), first + 1);
+		assert_int_equal(send_from(world, v6, IPPROTO_UDP, 4001, 0), first + 1);
+		world_close(world);
+	}
+}
+
 static void a_backend_in_no_slice_keeps_its_connections_alone(void **state)
 {
 	struct world *world = world_open();
@@ -756,6 +781,7 @@ int main(void)
 		cmocka_unit_test(a_flow_keeps_its_backend_when_the_ring_changes),
 		cmocka_unit_test(a_port_used_again_after_fin_or_rst_picks_anew),
 		cmocka_unit_test(a_backend_in_no_slice_keeps_its_connections_alone),
+		cmocka_unit_test(udp_clients_hear_when_nobody_is_left),
 		cmocka_unit_test(a_freed_backend_refuses_connections_and_repicks_the_rest),
 		cmocka_unit_test(a_connection_seen_midway_is_taken_up),
 		cmocka_unit_test(a_handshake_makes_a_flow_established),

@@ -434,6 +434,24 @@ size_t world_slots(const struct world *world, uint32_t service, uint32_t backend
 	return n;
 }
 
+unsigned int world_members(const struct world *world, uint32_t service, enum lb_scope scope)
+{
+	uint64_t ring = world->maps.rings[LB_RING_INDEX(service, scope)];
+	uint8_t flag = scope == LB_SCOPE_LOCAL ? LB_BACKEND_F_LOCAL : LB_BACKEND_F_CLUSTER;
+	const uint32_t *slots = world->maps.arena[LB_RING_LINE(ring)].slots;
+	const struct lb_backend *backends = world->maps.backends;
+	unsigned int in_ring = 0, flagged = 0;
+
+	for (uint32_t slot = 0; slot < LB_RING_SLOTS(ring); slot++)
+		in_ring |= 1U << (ntohl(backends[slots[slot]].addr[0]) & 0xff);
+	for (uint32_t id = 1; id < world->maps.max_backends; id++)
+		if (backends[id].state == LB_BACKEND_ACTIVE && backends[id].service == service &&
+		    backends[id].flags & flag)
+			flagged |= 1U << (ntohl(backends[id].addr[0]) & 0xff);
+	assert_int_equal(in_ring, flagged);
+	return in_ring >> 1;
+}
+
 const struct lb_frontend *world_frontend_find(const struct world *world, const char *addr,
 					      uint16_t port, uint8_t protocol)
 {

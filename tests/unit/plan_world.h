@@ -100,6 +100,9 @@ uint32_t world_backend_id(const struct world *world, uint32_t service, const cha
 			  uint16_t port);
 /* Slots of a service's cluster ring that name a backend. */
 size_t world_slots(const struct world *world, uint32_t service, uint32_t backend);
+/* Who is in a service's ring of a scope: bit N for the address that ends in N + 1.
+ * Fails the test where the backends' flags, which affinity goes by, say otherwise. */
+unsigned int world_members(const struct world *world, uint32_t service, enum lb_scope scope);
 /* The service a frontend leads to, 0 = none. */
 const struct lb_frontend *world_frontend_find(const struct world *world, const char *addr,
 					      uint16_t port, uint8_t protocol);
