@@ -75,6 +75,31 @@ static void another_proxys_services_are_left_alone(void **state)
 	}
 }
 
+/* Beside another proxy. */
+static void of_all_services_the_labelled_alone_can_be_taken(void **state)
+{
+	static const struct source_node beside = {.name = "here", .labelled_only = true};
+	struct snapshot *snapshot;
+	struct objects *objects;
+
+	(void)state;
+	assert_int_equal(objects_create(&objects), 0);
+	objects_list(objects, "test.yaml",
+		     "{apiVersion: v1, kind: Service, metadata: {name: ours, labels: "
+		     "{service.kubernetes.io/service-proxy-name: guideway}}, "
+		     "spec: {clusterIP: 10.96.0.1, ports: [{port: 80}]}}\n---\n"
+		     "{apiVersion: v1, kind: Service, metadata: {name: other, labels: "
+		     "{service.kubernetes.io/service-proxy-name: other}}, "
+		     "spec: {clusterIP: 10.96.0.2, ports: [{port: 80}]}}\n---\n" SERVICE(
+			     "plain", "spec: {clusterIP: 10.96.0.3, ports: [{port: 80}]}"));
+	assert_int_equal(snapshot_build(objects, &beside, 1, &snapshot), 0);
+	assert_int_equal(snapshot->nservices, 1);
+	assert_string_equal(snapshot->services[0].name, "ours");
+	assert_int_equal(snapshot->nrefusals, 0);
+	snapshot_free(snapshot);
+	objects_free(objects);
+}
+
 /* Rule 4 */
 static void ports_are_services_of_their_own(void **state)
 {
@@ -543,6 +568,7 @@ int main(void)
 		cmocka_unit_test(a_service_without_cluster_ip_has_no_frontend),
 		cmocka_unit_test(an_external_name_is_ignored_even_with_a_cluster_ip),
 		cmocka_unit_test(another_proxys_services_are_left_alone),
+		cmocka_unit_test(of_all_services_the_labelled_alone_can_be_taken),
 		cmocka_unit_test(ports_are_services_of_their_own),
 		cmocka_unit_test(frontends_follow_the_fields_in_each_family),
 		cmocka_unit_test(a_family_without_cluster_ip_has_nothing),

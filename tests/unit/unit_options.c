@@ -129,6 +129,8 @@ static void limits_of_numbers_are_good_values(void **state)
 	(void)state;
 	ASSERT_PARSED("--bypass", "off");
 	assert_int_equal(options.bypass, PLAN_BYPASS_OFF);
+	ASSERT_PARSED("--services", "labelled");
+	assert_int_equal(options.services, OPTIONS_SERVICES_LABELLED);
 	ASSERT_PARSED("--tc", "clsact");
 	assert_int_equal(options.tc, DATAPATH_TC_CLSACT);
 	ASSERT_PARSED("--snat-ports", "2000-2063");
@@ -295,6 +297,8 @@ static void bad_values_are_named(void **state)
 		{"--listen", "127.0.0.1:70000",
 		 "--listen: \"127.0.0.1:70000\" is neither ADDR:PORT nor off"},
 		{"--bypass", "yes", "--bypass: \"yes\" is not a rule (auto|on|off)"},
+		{"--services", "none",
+		 "--services: \"none\" is not a choice of Services (all|labelled)"},
 		{"--tc", "tcp", "--tc: \"tcp\" is not a way to attach (auto|tcx|clsact)"},
 		{"--snat-ports", "10000",
 		 "--snat-ports: \"10000\" is not a range of 64 ports or more (FROM-TO)"},

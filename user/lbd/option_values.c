@@ -144,6 +144,18 @@ int option_set_hook(const struct option_spec *spec, struct options *options, con
 			error);
 }
 
+int option_set_services(const struct option_spec *spec, struct options *options, const char *value,
+			struct error *error)
+{
+	static const char *const names[] = {
+		[OPTIONS_SERVICES_ALL] = "all",
+		[OPTIONS_SERVICES_LABELLED] = "labelled",
+	};
+
+	return name_set(spec, names, 2, "a choice of Services", option_field(options, spec->offset),
+			value, error);
+}
+
 int option_set_tc(const struct option_spec *spec, struct options *options, const char *value,
 		  struct error *error)
 {

@@ -51,6 +51,8 @@ int option_set_control(const struct option_spec *spec, struct options *options, 
 		       struct error *error);
 int option_set_node(const struct option_spec *spec, struct options *options, const char *value,
 		    struct error *error);
+int option_set_services(const struct option_spec *spec, struct options *options, const char *value,
+			struct error *error);
 int option_set_hook(const struct option_spec *spec, struct options *options, const char *value,
 		    struct error *error);
 int option_set_tc(const struct option_spec *spec, struct options *options, const char *value,

@@ -28,6 +28,8 @@ static const struct option_spec specs[] = {
 	 option_set_text, FIELD(kubeconfig)},
 	{"kube-api", "URL", "the API server's address (default: as the kubelet has it)",
 	 option_set_text, FIELD(kube_api)},
+	{"services", "all|labelled", "labelled: those labelled service-proxy-name=guideway (all)",
+	 option_set_services, FIELD(services)},
 	{"device", "DEV", "an uplink; may be repeated (default: devices with a default route)",
 	 option_add_device, LIST(devices)},
 	{"pod-device", "GLOB", "only such devices lead to pods; may be repeated (default: any)",

@@ -33,10 +33,16 @@ struct option_ports {
 	uint16_t first, last; /* host order */
 };
 
+enum options_services {
+	OPTIONS_SERVICES_ALL,	   /* but those that another proxy's name is on */
+	OPTIONS_SERVICES_LABELLED, /* those that ours is on */
+};
+
 struct options {
 	const char *source_path;	   /* of "file:PATH" */
 	bool source_kubernetes;		   /* instead of it */
 	const char *kubeconfig, *kube_api; /* NULL = in a pod, found by itself */
+	enum options_services services;
 	char devices[OPTIONS_LIST_MAX][IFNAMSIZ];
 	size_t ndevices; /* 0 = those with a default route */
 	char pod_devices[OPTIONS_LIST_MAX][OPTIONS_GLOB_SIZE];

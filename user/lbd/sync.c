@@ -28,6 +28,7 @@ int sync_load(struct sync *sync, struct error *error)
 		.naddresses = sync->uplinks.naddresses,
 		.nodeports = sync->uplinks.nodeports,
 		.nnodeports = sync->uplinks.nnodeports,
+		.labelled_only = sync->options->services == OPTIONS_SERVICES_LABELLED,
 	};
 	struct snapshot *snapshot;
 	bool stale;

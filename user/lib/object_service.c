@@ -15,7 +15,7 @@
 
 /* Rules 1-3: is the Service for this proxy at all? */
 static int handled_read(struct reading *reading, const struct field *metadata,
-			const struct field *spec, bool *ret)
+			const struct field *spec, struct object_service *service)
 {
 	struct field labels = field_get(metadata, "labels");
 	struct field proxy = field_get(&labels, LABEL_PROXY_NAME);
@@ -41,9 +41,10 @@ static int handled_read(struct reading *reading, const struct field *metadata,
 		err = field_string(reading, &first, &first_text);
 	if (err)
 		return err;
-	*ret = !(field_present(&proxy) && strcmp(proxy_name, PROXY_NAME)) &&
-	       !field_present(&headless) && strcmp(type_name, "ExternalName") &&
-	       strcmp(text, "None") && strcmp(first_text, "None");
+	service->labelled = field_present(&proxy) && !strcmp(proxy_name, PROXY_NAME);
+	service->handled = (service->labelled || !field_present(&proxy)) &&
+			   !field_present(&headless) && strcmp(type_name, "ExternalName") &&
+			   strcmp(text, "None") && strcmp(first_text, "None");
 	return 0;
 }
 
@@ -418,7 +419,7 @@ int object_read_service(struct reading *reading, const struct field *root, struc
 	if (!err)
 		err = field_object(reading, &spec);
 	if (!err)
-		err = handled_read(reading, &metadata, &spec, &service->handled);
+		err = handled_read(reading, &metadata, &spec, service);
 	if (err || !service->handled)
 		return err;
 

@@ -61,6 +61,7 @@ struct object_weight {
 
 struct object_service {
 	bool handled;		/* not headless, an ExternalName or another proxy's (rules 1-3) */
+	bool labelled;		/* the label says that it is ours (rule 3) */
 	struct addr cluster[2]; /* ClusterIP per family, [0] IPv4; family 0 = none */
 	struct object_port *ports;
 	size_t nports;

@@ -73,14 +73,24 @@ static int collect_entry(void *arg, const struct objects_entry *entry)
 
 	hold(build, good);
 	hold(build, entry->refused);
-	if (good && good->kind == OBJECT_SERVICE)
-		build->service_objects[build->nservices++] = good;
-	else if (good && good->kind == OBJECT_NETWORK_POLICY)
-		build->policies[build->npolicies++] = good;
-	else if (good && good->kind == OBJECT_ENDPOINT_SLICE)
+	switch (good ? good->kind : OBJECT_NONE) {
+	case OBJECT_SERVICE:
+		if (good->as_service.labelled || !build->services.node->labelled_only)
+			build->service_objects[build->nservices++] = good;
+		break;
+	case OBJECT_ENDPOINT_SLICE:
 		build->slice_objects[build->nslices++] = good;
-	else if (good && !strcmp(good->name, build->services.node->name))
-		build->node = good;
+		break;
+	case OBJECT_NETWORK_POLICY:
+		build->policies[build->npolicies++] = good;
+		break;
+	case OBJECT_NODE:
+		if (!strcmp(good->name, build->services.node->name))
+			build->node = good;
+		break;
+	default:
+		break;
+	}
 
 	/* Of what the maps hold nothing can be kept where it isn't known whose
 	 * it is; and where two files claim an object, the first is in force. */

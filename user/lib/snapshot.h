@@ -17,6 +17,7 @@ struct source_node {
 	size_t naddresses;
 	const struct addr *nodeports; /* where node ports are served */
 	size_t nnodeports;
+	bool labelled_only; /* Services without the label are another proxy's */
 };
 
 /* Returns 0 or -ENOMEM; nothing else can go wrong, since objects were checked
