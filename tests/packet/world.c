@@ -16,7 +16,7 @@
 #include "maps.h"
 #include "world.h"
 
-uint32_t world_flows = 65536;
+uint32_t world_flows = 4096;
 uint32_t world_reject_rate = 1000;
 uint16_t world_snat_ports = 20000;
 const uint8_t world_device_mac[6] = {0x02, 0, 0, 0, 0x01, 0x01};
