@@ -180,6 +180,16 @@ image: ## container images: guideway, replica, guideway-redis; into Docker where
 	@if docker info >/dev/null 2>&1; then for i in $(IMAGES); do docker load -qi $$i || exit 1; done; \
 	else echo "  no Docker here: the archives are in $B/images"; fi
 
+kind: image ## a kind cluster without kube-proxy, Guideway and a demo application on it
+	@k8s/kind up
+
+kind-down: ## the cluster of `make kind` is gone
+	@k8s/kind down
+
+check-kind: image ## tests on a real cluster: that of KUBECONFIG, or of `make kind`
+	@k8s/kind up
+	@GUIDEWAY_KIND=1 KUBECONFIG=$${KUBECONFIG:-$B/kind.kubeconfig} tests/run
+
 $B/images/guideway.tar: $B/lbd $B/lbctl k8s/make-image VERSION
 	@k8s/make-image $@ guideway:$(VERSION) 0 /usr/sbin/lbd $B/lbd=/usr/sbin/lbd $B/lbctl=/usr/bin/lbctl /bin/busybox
 
@@ -206,4 +216,4 @@ $B/:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo check check-soak check-kernels fuzz tests vmlinux-header check-layers format check-format bench-packet bench-layout image install clean
+.PHONY: all help deps demo check check-soak check-kernels fuzz tests vmlinux-header check-layers format check-format bench-packet bench-layout image kind kind-down check-kind install clean

@@ -1,0 +1,265 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+#
+# What a Service means on a real cluster without kube-proxy: every kind of
+# address, from pods, nodes and outside.
+. "$(dirname "$0")/lib.sh"
+
+space_create <<'END'
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 4
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      topologySpreadConstraints:
+      - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: web}}}
+      containers:
+      - name: web
+        image: replica:VERSION
+        imagePullPolicy: IfNotPresent
+        ports: [{name: http, containerPort: 5000}]
+        env:
+        - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+        - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+        - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+        readinessProbe: {httpGet: {path: /health, port: http}, periodSeconds: 1}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: client}
+spec:
+  selector: {matchLabels: {app: client}}
+  template:
+    metadata: {labels: {app: client}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      tolerations: [{operator: Exists}]
+      containers:
+      - {name: client, image: guideway:VERSION, imagePullPolicy: IfNotPresent, command: [/bin/busybox, sleep, infinity]}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: host}
+spec:
+  selector: {matchLabels: {app: host}}
+  template:
+    metadata: {labels: {app: host}}
+    spec:
+      hostNetwork: true
+      terminationGracePeriodSeconds: 0
+      tolerations: [{operator: Exists}]
+      containers:
+      - {name: client, image: guideway:VERSION, imagePullPolicy: IfNotPresent, command: [/bin/busybox, sleep, infinity]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  type: NodePort
+  selector: {app: web}
+  externalIPs: [192.0.2.80]
+  ports: [{name: http, port: 80, targetPort: http, nodePort: 30180}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: local}
+spec:
+  type: NodePort
+  externalTrafficPolicy: Local
+  selector: {app: web}
+  ports: [{name: http, port: 80, targetPort: http, nodePort: 30181}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: sticky}
+spec:
+  selector: {app: web}
+  sessionAffinity: ClientIP
+  ports: [{name: http, port: 80, targetPort: http}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: empty}
+spec:
+  selector: {app: nobody}
+  ports: [{name: http, port: 80, targetPort: http}]
+---
+# A pod that serves a file, and takes one.
+apiVersion: v1
+kind: Pod
+metadata: {name: bulk, labels: {app: bulk}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: bulk
+    image: guideway:VERSION
+    imagePullPolicy: IfNotPresent
+    command:
+    - /bin/busybox
+    - sh
+    - -c
+    - |
+      busybox mkdir /tmp/www && cd /tmp/www
+      busybox dd if=/dev/urandom of=file bs=1048576 count=64 2>/dev/null
+      busybox sha256sum <file >sum
+      busybox httpd -p 8080 -h /tmp/www
+      while :; do busybox nc -l -p 9000 | busybox sha256sum >up.new; busybox mv up.new up; done
+---
+apiVersion: v1
+kind: Service
+metadata: {name: bulk}
+spec:
+  type: NodePort
+  selector: {app: bulk}
+  ports:
+  - {name: http, port: 80, targetPort: 8080, nodePort: 30182}
+  - {name: upload, port: 9000, targetPort: 9000, nodePort: 30183}
+END
+ready deployment/web daemonset/client daemonset/host
+in_space wait pod/bulk --for=condition=Ready --timeout=60s >/dev/null
+settled
+web=$(service_address web)
+
+every_pod_answers_every_client() {
+	local node
+	for node in "${nodes[@]}"; do
+		echo "from a pod on $node"
+		same "$(answers 40 "$(client_on "$node")" "http://$web/" | different)" 4
+	done
+}
+check "a ClusterIP reaches every pod, from a pod on each node" every_pod_answers_every_client
+
+names_resolve() {
+	local node
+	for node in "${nodes[@]}"; do
+		in_pod "$(client_on "$node")" nslookup web."$space".svc.cluster.local | grep -F "$web"
+		same "$(answers 1 "$(client_on "$node")" "http://web.$space/" | grep -c ^web-)" 1
+	done
+}
+check "names resolve through the cluster's own DNS Service, over UDP" names_resolve
+
+api_server_answers() {
+	local node
+	for node in "${nodes[@]}"; do
+		in_pod "$(client_on "$node")" sh -c \
+			'busybox timeout 5 busybox wget --no-check-certificate -qO- https://$KUBERNETES_SERVICE_HOST:443/version' |
+			grep gitVersion
+	done
+}
+check "the API server's own Service answers every pod" api_server_answers
+
+node_ports_answer() {
+	local node
+	for node in "${nodes[@]}"; do
+		echo "by $node"
+		same "$(outside 40 "http://$(node_address "$node"):30180/" | different)" 4
+	done
+}
+check "a node port answers on every node, and reaches every pod" node_ports_answer
+
+pods_use_node_ports() {
+	local from to
+	for from in "${nodes[@]}"; do
+		for to in "${nodes[@]}"; do
+			echo "from a pod on $from by $to"
+			same "$(answers 20 "$(client_on "$from")" "http://$(node_address "$to"):30180/" | grep -c ^web-)" 20
+		done
+	done
+}
+check "pods reach node ports, of their own node and of others" pods_use_node_ports
+
+local_policy_stays_on_the_node() {
+	local node pods
+	for node in "${nodes[@]}"; do
+		pods=$(pods_of app=web "$node" | sort)
+		echo "$node has: $pods"
+		if [[ -n $pods ]]; then
+			same "$(outside 20 "http://$(node_address "$node"):30181/" | sort -u)" "$pods"
+		else
+			same "$(outside 1 "http://$(node_address "$node"):30181/")" lost
+		fi
+	done
+}
+check "with externalTrafficPolicy Local a node answers with its own pods, or not at all" local_policy_stays_on_the_node
+
+clients_stick() {
+	local node
+	for node in "${nodes[@]}"; do
+		same "$(answers 10 "$(client_on "$node")" "http://$(service_address sticky)/" | different)" 1
+	done
+}
+check "with sessionAffinity a client stays with its pod" clients_stick
+
+external_addresses_answer() {
+	same "$(answers 20 "$(client_on "${nodes[0]}")" "http://192.0.2.80/" | grep -c ^web-)" 20
+}
+check "an externalIP answers pods" external_addresses_answer
+
+refused_at_once() {
+	local begin=$SECONDS
+	fails in_pod "$(client_on "${nodes[0]}")" timeout 10 busybox wget -qO- "http://$(service_address empty)/"
+	((SECONDS - begin < 5)) || { echo "took $((SECONDS - begin)) s" && return 1; }
+}
+check "a Service without endpoints refuses at once" refused_at_once
+
+pods_reach_themselves() {
+	local pod=bulk
+	same "$(in_pod $pod sh -c "busybox timeout 5 busybox wget -qO- http://$(service_address bulk)/file | busybox sha256sum")" \
+		"$(in_pod $pod cat /tmp/www/sum)"
+}
+check "a pod reaches itself by its own Service" pods_reach_themselves
+
+bulk_is_exact() { # URL SENDER: the file down, and another up
+	local sum url=$1 host=${1#http://} pod=$2
+	sum=$(in_pod bulk cat /tmp/www/sum)
+	same "$(in_pod "$pod" sh -c "busybox timeout 20 busybox wget -qO- $url/file | busybox sha256sum")" "$sum"
+	in_pod bulk rm -f /tmp/www/up
+	sum=$(in_pod "$pod" sh -c "busybox dd if=/dev/urandom of=/tmp/up bs=1048576 count=64 2>/dev/null; busybox nc -w 20 ${host%:*} ${3} </tmp/up; busybox sha256sum </tmp/up")
+	eventually 20 in_pod bulk test -e /tmp/www/up
+	same "$(in_pod bulk cat /tmp/www/up)" "$sum"
+}
+
+bulk_by_cluster_ip() {
+	local node
+	for node in "${nodes[@]}"; do
+		echo "from a pod on $node"
+		bulk_is_exact "http://$(service_address bulk)" "$(client_on "$node")" 9000
+	done
+}
+check "64 MiB arrive byte by byte, both ways, from a pod on each node" bulk_by_cluster_ip
+
+bulk_by_node_port() {
+	local node
+	for node in "${nodes[@]}"; do
+		echo "by $node"
+		same "$(curl -s -m 60 "http://$(node_address "$node"):30182/file" | sha256sum)" \
+			"$(in_pod bulk cat /tmp/www/sum)"
+	done
+}
+check "64 MiB arrive byte by byte, by a node port of each node" bulk_by_node_port
+
+offloads_are_untouched() {
+	local node
+	for node in "${nodes[@]}"; do
+		docker exec "$node" ethtool -k eth0 | grep -E '^(tcp-segmentation-offload|tx-checksumming|generic-segmentation-offload): on' | wc -l | grep -x 3
+	done
+}
+command -v docker >/dev/null && docker exec "${nodes[0]}" sh -c 'command -v ethtool' >/dev/null 2>&1 &&
+	check "the nodes' offloads are on" offloads_are_untouched
+
+counters_prove_it() {
+	local node total=0 n
+	for node in "${nodes[@]}"; do
+		n=$(lbctl_on "$node" -o json backends list --service "$space/web" | jq '[.backends[].connections_total] | add')
+		echo "$node: $n connections"
+		total=$((total + n))
+	done
+	at_least $total 200 "connections that Guideway began"
+}
+check "Guideway's own counters say who served" counters_prove_it
+
+tests_end
