@@ -371,6 +371,7 @@ const struct plan *world_plan(struct world *world)
 		.nservices = world->nservices,
 		.refusals = world->refusals,
 		.nrefusals = world->nrefusals,
+		.unknown = world->unknown,
 	};
 
 	plan_free(world->plan);

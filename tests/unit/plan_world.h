@@ -48,6 +48,7 @@ struct world {
 	size_t nservices;
 	struct model_refusal refusals[WORLD_REFUSALS];
 	size_t nrefusals;
+	bool unknown;				     /* nothing is known yet */
 	struct model_service sorted[WORLD_SERVICES]; /* of the last plan */
 	/* applied */
 	struct maps maps;

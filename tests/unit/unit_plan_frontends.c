@@ -264,6 +264,26 @@ static void refused_service_still_follows_its_next_hops(void **state)
 	assert_int_equal(world->plan->nrings, 0);
 }
 
+static void while_nothing_is_known_all_stays_and_follows_its_next_hops(void **state)
+{
+	struct world *world = *state;
+
+	two_services(world);
+	world_clear(world);
+	world->unknown = true;
+	world->hops[1] = LB_NEXT_HOP(7, 0);
+	world->now += 1000;
+	world_sync(world);
+	assert_int_equal(world->plan->nbackends, 1);
+	assert_int_equal(world->maps.backends[1].next_hop, LB_NEXT_HOP(7, 0));
+	assert_int_equal(world->maps.backends[1].state, LB_BACKEND_ACTIVE);
+	assert_int_equal(world->nfrontends, 2);
+	assert_int_equal(world->plan->nrings, 0);
+	world->unknown = false;
+	world_sync(world);
+	assert_int_equal(world->nfrontends, 0);
+}
+
 static void lingering_backend_of_a_refused_service_is_not_freed(void **state)
 {
 	struct world *world = *state;
@@ -477,6 +497,7 @@ int main(void)
 		TEST(frontend_of_a_service_that_is_not_there_is_deleted),
 		TEST(refused_service_stays_as_it_is),
 		TEST(refused_service_still_follows_its_next_hops),
+		TEST(while_nothing_is_known_all_stays_and_follows_its_next_hops),
 		TEST(lingering_backend_of_a_refused_service_is_not_freed),
 		TEST(service_that_is_known_changes_whatever_is_refused),
 		TEST(frontend_of_a_refused_service_is_not_given_away),

@@ -15,8 +15,10 @@ static void sync_wait(struct sync *sync, const struct source_node *node)
 
 	if (objects_create(&objects))
 		return;
-	if (!snapshot_build(objects, node, 0, &sync->snapshot))
+	if (!snapshot_build(objects, node, 0, &sync->snapshot)) {
+		sync->snapshot->unknown = true;
 		sync->view.snapshot = sync->snapshot;
+	}
 	objects_free(objects);
 }
 
@@ -221,6 +223,21 @@ static int sync_apply(struct sync *sync, struct error *error)
 	return attach_err;
 }
 
+/* Without a snapshot yet: what the lbd before this one left is kept going, as its
+ * pods' devices and neighbours change.  What is attached stays as it is. */
+static int sync_hold(struct sync *sync, const struct error *why, struct error *error)
+{
+	int err = sync_plan(sync, error);
+
+	if (!err)
+		err = devices_store(sync->devices, error);
+	if (!err)
+		err = apply_plan(sync->maps, sync->plan, error);
+	if (!err)
+		err = devices_release(sync->devices, error);
+	return err ?: error_set(error, -EAGAIN, "waiting for %s", why->text);
+}
+
 int sync_run(struct sync *sync, struct error *error)
 {
 	uint64_t start_ns = uv_hrtime();
@@ -231,7 +248,7 @@ int sync_run(struct sync *sync, struct error *error)
 	if (!err && (sync->reload || !sync->snapshot->revision))
 		load_err = sync_load(sync, &load_error);
 	if (!err && !sync->snapshot->revision)
-		return error_set(error, -EAGAIN, "waiting for %s", load_error.text);
+		return sync_hold(sync, &load_error, error);
 	if (!err)
 		err = sync_plan(sync, error);
 	if (!err)

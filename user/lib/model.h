@@ -111,6 +111,7 @@ struct snapshot {
 	struct model_refusal *refusals;
 	size_t nrefusals;
 	struct model_node node;
+	bool unknown;	      /* nothing is known yet: what the maps hold stays */
 	bool policed_clients; /* a NetworkPolicy rules whom pods reach */
 	void *memory;	      /* owns all of the above (snapshot.c) */
 };

@@ -162,7 +162,9 @@ static void service_freeze(struct planner *p, uint32_t id)
 {
 	struct planned_service *service = &p->services[id];
 	const struct lb_service_name *name = &p->applied->service_names[id];
-	uint32_t keep = keep_find_all(p, name->namespace, name->name);
+	uint32_t keep = p->wanted->unknown ? KEEP_SERVICE | KEEP_SLICES
+			: p->has_keeps	   ? keep_find_all(p, name->namespace, name->name)
+					   : 0;
 
 	/* A Service that is there is known; one that is away may be the one
 	 * that can't be read. */
@@ -207,7 +209,7 @@ int planner_match_services(struct planner *p)
 	err = services_index(p, &index);
 	for (size_t i = 0; i < wanted->nservices && !err; i++)
 		err = service_match(p, &index, &wanted->services[i], &next_id);
-	for (uint32_t id = 1; id < p->applied->max_services && p->has_keeps; id++)
+	for (uint32_t id = 1; id < p->applied->max_services; id++)
 		if (p->services[id].used && !p->services[id].fresh)
 			service_freeze(p, id);
 	plan_index_free(&index);
