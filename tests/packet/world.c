@@ -54,7 +54,78 @@ static void namespace_make(void)
 	made = true;
 }
 
-struct world *world_open(void)
+/* Loading takes a second, most of it the verifier's: a world that is closed is kept
+ * for the next one of its kind. */
+static struct {
+	struct world *world;
+	uint32_t flows, reject_rate;
+	uint16_t snat_ports;
+	bool in_use;
+} kept;
+
+static void world_free(struct world *world)
+{
+	lb_bpf__destroy(world->skel);
+	free(world);
+}
+
+static void hash_empty(struct bpf_map *map)
+{
+	char key[64];
+
+	must(bpf_map__key_size(map) <= sizeof(key));
+	while (!bpf_map_get_next_key(bpf_map__fd(map), NULL, key))
+		bpf_map_delete_elem(bpf_map__fd(map), key);
+}
+
+static void array_clear(struct bpf_map *map)
+{
+	/* For each CPU, rounded up. */
+	size_t size = (bpf_map__value_size(map) + 7) / 8 * 8 * libbpf_num_possible_cpus();
+	char *zero = calloc(1, size);
+
+	must(zero);
+	for (uint32_t i = 0; i < bpf_map__max_entries(map); i++)
+		must(!bpf_map_update_elem(bpf_map__fd(map), &i, zero, BPF_EXIST));
+	free(zero);
+}
+
+/* As after a load. */
+static void world_reset(struct world *world)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, world->skel->obj)
+	{
+		size_t size;
+		void *data = (void *)bpf_map__initial_value(map, &size);
+
+		if (map == world->skel->maps.rodata)
+			continue;
+		if (bpf_map__is_internal(map))
+			memset(data, 0, size);
+		else if (bpf_map__type(map) == BPF_MAP_TYPE_ARRAY ||
+			 bpf_map__type(map) == BPF_MAP_TYPE_PERCPU_ARRAY)
+			array_clear(map);
+		else
+			hash_empty(map);
+	}
+}
+
+static bool world_is_kept(void)
+{
+	return kept.world && !kept.in_use && kept.flows == world_flows &&
+	       kept.reject_rate == world_reject_rate && kept.snat_ports == world_snat_ports;
+}
+
+static void world_begin(struct world *world)
+{
+	world_device_native(world, false);
+	world->skel->data_settings->settings.uplinks[0].ifindex = world->up;
+	world->skel->data_settings->settings.uplinks[0].device = 2;
+}
+
+static struct world *world_load(void)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	struct bpf_map *map;
@@ -87,9 +158,30 @@ struct world *world_open(void)
 						      : WORLD_ENTRIES);
 	}
 	must(!lb_bpf__load(world->skel));
-	world_device_native(world, false);
-	world->skel->data_settings->settings.uplinks[0].ifindex = world->up;
-	world->skel->data_settings->settings.uplinks[0].device = 2;
+	return world;
+}
+
+struct world *world_open(void)
+{
+	struct world *world;
+
+	if (world_is_kept()) {
+		world = kept.world;
+		world_reset(world);
+		kept.in_use = true;
+	} else {
+		world = world_load();
+	}
+	world_begin(world);
+	if (kept.in_use)
+		return world;
+	if (kept.world)
+		world_free(kept.world);
+	kept.world = world;
+	kept.flows = world_flows;
+	kept.reject_rate = world_reject_rate;
+	kept.snat_ports = world_snat_ports;
+	kept.in_use = true;
 	return world;
 }
 
@@ -111,8 +203,10 @@ void world_device_native(struct world *world, bool native)
 
 void world_close(struct world *world)
 {
-	lb_bpf__destroy(world->skel);
-	free(world);
+	if (world == kept.world)
+		kept.in_use = false;
+	else
+		world_free(world);
 }
 
 uint32_t world_frontend_flags;
