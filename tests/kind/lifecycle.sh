@@ -45,12 +45,12 @@ metadata: {name: web}
 spec:
   type: NodePort
   selector: {app: web}
-  ports: [{name: http, port: 80, targetPort: http, nodePort: 30190}]
+  ports: [{name: http, port: 80, targetPort: http, nodePort: 31190}]
 END
 ready deployment/web daemonset/client
 settled
 web=$(service_address web)
-outside_url=http://$(node_address "${nodes[-1]}"):30190/
+outside_url=http://$(node_address "${nodes[-1]}"):31190/
 
 # Requests from outside and from a pod, one after the other, while a command runs:
 # LOST counts those without an answer.

@@ -62,7 +62,7 @@ spec:
   type: NodePort
   selector: {app: web}
   externalIPs: [192.0.2.80]
-  ports: [{name: http, port: 80, targetPort: http, nodePort: 30180}]
+  ports: [{name: http, port: 80, targetPort: http, nodePort: 31180}]
 ---
 apiVersion: v1
 kind: Service
@@ -71,7 +71,7 @@ spec:
   type: NodePort
   externalTrafficPolicy: Local
   selector: {app: web}
-  ports: [{name: http, port: 80, targetPort: http, nodePort: 30181}]
+  ports: [{name: http, port: 80, targetPort: http, nodePort: 31181}]
 ---
 apiVersion: v1
 kind: Service
@@ -116,8 +116,8 @@ spec:
   type: NodePort
   selector: {app: bulk}
   ports:
-  - {name: http, port: 80, targetPort: 8080, nodePort: 30182}
-  - {name: upload, port: 9000, targetPort: 9000, nodePort: 30183}
+  - {name: http, port: 80, targetPort: 8080, nodePort: 31182}
+  - {name: upload, port: 9000, targetPort: 9000, nodePort: 31183}
 END
 ready deployment/web daemonset/client daemonset/host
 in_space wait pod/bulk --for=condition=Ready --timeout=60s >/dev/null
@@ -156,7 +156,7 @@ node_ports_answer() {
 	local node
 	for node in "${nodes[@]}"; do
 		echo "by $node"
-		same "$(outside 40 "http://$(node_address "$node"):30180/" | different)" 4
+		same "$(outside 40 "http://$(node_address "$node"):31180/" | different)" 4
 	done
 }
 check "a node port answers on every node, and reaches every pod" node_ports_answer
@@ -166,7 +166,7 @@ pods_use_node_ports() {
 	for from in "${nodes[@]}"; do
 		for to in "${nodes[@]}"; do
 			echo "from a pod on $from by $to"
-			same "$(answers 20 "$(client_on "$from")" "http://$(node_address "$to"):30180/" | grep -c ^web-)" 20
+			same "$(answers 20 "$(client_on "$from")" "http://$(node_address "$to"):31180/" | grep -c ^web-)" 20
 		done
 	done
 }
@@ -178,9 +178,9 @@ local_policy_stays_on_the_node() {
 		pods=$(pods_of app=web "$node" | sort)
 		echo "$node has: $pods"
 		if [[ -n $pods ]]; then
-			same "$(outside 20 "http://$(node_address "$node"):30181/" | sort -u)" "$pods"
+			same "$(outside 20 "http://$(node_address "$node"):31181/" | sort -u)" "$pods"
 		else
-			same "$(outside 1 "http://$(node_address "$node"):30181/")" lost
+			same "$(outside 1 "http://$(node_address "$node"):31181/")" lost
 		fi
 	done
 }
@@ -218,7 +218,7 @@ bulk_is_exact() { # URL SENDER: the file down, and another up
 	sum=$(in_pod bulk cat /tmp/www/sum)
 	same "$(in_pod "$pod" sh -c "busybox timeout 20 busybox wget -qO- $url/file | busybox sha256sum")" "$sum"
 	in_pod bulk rm -f /tmp/www/up
-	sum=$(in_pod "$pod" sh -c "busybox dd if=/dev/urandom of=/tmp/up bs=1048576 count=64 2>/dev/null; busybox nc -w 20 ${host%:*} ${3} </tmp/up; busybox sha256sum </tmp/up")
+	sum=$(in_pod "$pod" sh -c "busybox dd if=/dev/urandom of=/tmp/up bs=1048576 count=64 2>/dev/null; busybox timeout 120 busybox nc ${host%:*} ${3} </tmp/up; busybox sha256sum </tmp/up")
 	eventually 20 in_pod bulk test -e /tmp/www/up
 	same "$(in_pod bulk cat /tmp/www/up)" "$sum"
 }
@@ -236,7 +236,7 @@ bulk_by_node_port() {
 	local node
 	for node in "${nodes[@]}"; do
 		echo "by $node"
-		same "$(curl -s -m 60 "http://$(node_address "$node"):30182/file" | sha256sum)" \
+		same "$(curl -s -m 60 "http://$(node_address "$node"):31182/file" | sha256sum)" \
 			"$(in_pod bulk cat /tmp/www/sum)"
 	done
 }
