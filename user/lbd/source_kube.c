@@ -32,6 +32,7 @@ struct source_kube {
 	struct kube_watch *watches[KINDS];
 	char own_node[FIELD_SELECTOR_SIZE];
 	struct objects *objects;
+	bool node_missed; /* and it was said */
 	uv_timer_t debounce;
 	bool watching;
 	void (*changed)(void *arg);
@@ -78,6 +79,17 @@ const char *source_kube_trouble(const struct source_kube *source)
 	return trouble;
 }
 
+/* Without its Node nothing is known of pods that are in no slice: worth a line, each
+ * time it vanishes. */
+static void node_look(struct source_kube *source, const char *name, bool known)
+{
+	if (!known && !source->node_missed)
+		log_warn("the API server knows no such Node: its zone and pod CIDRs are unknown, "
+			 "see --node node=%s server=%s",
+			 name, source->config.server);
+	source->node_missed = !known;
+}
+
 int source_kube_load(struct source_kube *source, const struct source_node *node,
 		     struct snapshot **ret, struct error *error)
 {
@@ -92,6 +104,7 @@ int source_kube_load(struct source_kube *source, const struct source_node *node,
 	err = snapshot_build(source->objects, node, source->revision, &snapshot);
 	if (err)
 		return error_set(error, err, "%s", strerror(-err));
+	node_look(source, node->name, snapshot->node.known);
 	digest = snapshot_digest(snapshot);
 	if (!source->revision || digest != source->digest)
 		snapshot->revision = ++source->revision;
