@@ -71,7 +71,7 @@ static __always_inline __u64 forward_next_hop(const struct forward_route *route)
 
 	if (!route->mac)
 		return 0;
-#pragma unroll
+#pragma clang loop unroll(disable)
 	for (i = 0; i < LB_MAX_UPLINKS; i++)
 		if (settings.uplinks[i].ifindex == route->ifindex)
 			return LB_NEXT_HOP(settings.uplinks[i].device, route->mac);

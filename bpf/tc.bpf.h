@@ -264,9 +264,11 @@ int lb_tc_uplink(struct __sk_buff *skb)
 	int action = TC_NEXT;
 	struct packet p;
 
-	/* A frame with a VLAN tag belongs to the VLAN's device, and one for
-	 * another machine's MAC, flooded by a switch, to that machine. */
-	if (skb->vlan_present || skb->pkt_type != TC_PACKET_HOST)
+	/* One for another machine's MAC, flooded by a switch, is that machine's. */
+	if (skb->pkt_type != TC_PACKET_HOST)
+		return tc_end(skb, LB_REASON_OTHER_MAC, action);
+	/* A frame with a VLAN tag belongs to the VLAN's device. */
+	if (skb->vlan_present)
 		return tc_end(skb, reason, action);
 	tc_pull_headers(skb);
 	if (skb->protocol == bpf_htons(ETH_P_IP))
@@ -283,7 +285,9 @@ int lb_tc_pod(struct __sk_buff *skb)
 	int action = TC_NEXT;
 	struct packet p;
 
-	if (skb->vlan_present || skb->pkt_type != TC_PACKET_HOST)
+	if (skb->pkt_type != TC_PACKET_HOST)
+		return tc_end(skb, LB_REASON_OTHER_MAC, action);
+	if (skb->vlan_present)
 		return tc_end(skb, reason, action);
 	tc_pull_headers(skb);
 	if (skb->protocol == bpf_htons(ETH_P_IP))

@@ -132,6 +132,48 @@ static __always_inline enum lb_reason xdp_receive(struct xdp_md *ctx, struct pac
 	return reason ? reason : xdp_steer(ctx, p, h, ret_action, native, v6);
 }
 
+static __always_inline bool xdp_mac_is(const struct ethhdr *eth, __u32 uplink)
+{
+	return !((*(__u32 *)eth->h_dest ^ *(volatile __u32 *)settings.uplinks[uplink].mac) |
+		 (*(__u16 *)(eth->h_dest + 4) ^
+		  *(volatile __u16 *)(settings.uplinks[uplink].mac + 4)));
+}
+
+/* Is the frame for one of several uplinks, and did it come in there?  A device that
+ * isn't among them is part of one that is (a bond's, in native mode). */
+__noinline int xdp_is_for_any(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	bool known = false, is_for_one = false;
+	struct ethhdr *eth = data;
+	__u32 i;
+
+	if ((void *)(eth + 1) > end)
+		return 0; /* for the verifier: never */
+#pragma clang loop unroll(disable)
+	for (i = 0; i < LB_MAX_UPLINKS && settings.uplinks[i].ifindex; i++) {
+		bool here = settings.uplinks[i].ifindex == ctx->ingress_ifindex;
+
+		if (xdp_mac_is(eth, i)) {
+			if (here)
+				return 1;
+			is_for_one = true;
+		}
+		known |= here;
+	}
+	return is_for_one && !known;
+}
+
+/* Is the frame for this node?  Not so one that a promiscuous device, or a switch that
+ * floods, has let in, nor one to many: no service answers those. */
+static __always_inline bool xdp_is_for_us(struct xdp_md *ctx, const struct ethhdr *eth)
+{
+	/* The only uplink: where else did it come in? */
+	if (xdp_mac_is(eth, 0) && !settings.uplinks[1].ifindex)
+		return true;
+	return xdp_is_for_any(ctx);
+}
+
 static __always_inline int xdp_run(struct xdp_md *ctx, const bool native)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
@@ -143,9 +185,8 @@ static __always_inline int xdp_run(struct xdp_md *ctx, const bool native)
 	struct packet p;
 
 	if ((void *)(eth + 1) <= end) {
-		/* Sent to all, or to many: nothing that a service answers. */
-		if (eth->h_dest[0] & 1)
-			reason = LB_REASON_NOT_IP;
+		if (!xdp_is_for_us(ctx, eth))
+			reason = LB_REASON_OTHER_MAC;
 		else if (eth->h_proto == bpf_htons(ETH_P_IP))
 			reason = xdp_receive(ctx, &p, &h, frame_bytes, &action, native, false);
 		else if (eth->h_proto == bpf_htons(ETH_P_IPV6))

@@ -409,16 +409,18 @@ struct lb_fragment {
 };
 _Static_assert(sizeof(struct lb_fragment) == 8, "ABI");
 
-/* A device's index in devices, found by ifindex. */
+/* A device's index in devices, found by ifindex, and its MAC: what is for another
+ * one isn't for this node.  One that the kernel knows and lbd doesn't yet is TC's,
+ * which asks the kernel. */
 struct lb_uplink {
 	__u32 ifindex; /* 0 = none */
 	__u32 device;
+	__u8 mac[6];
+	__u16 pad;
 };
-_Static_assert(sizeof(struct lb_uplink) == 8, "ABI");
+_Static_assert(sizeof(struct lb_uplink) == 16, "ABI");
 
-/* Uplinks by which XDP sends answers of other nodes' backends on; what is for
- * others, TC sends. */
-#define LB_MAX_UPLINKS 8
+#define LB_MAX_UPLINKS 32
 
 /* The one value of settings, mapped. */
 struct lb_settings {
@@ -432,7 +434,7 @@ struct lb_settings {
 	__u32 pad;
 	struct lb_uplink uplinks[LB_MAX_UPLINKS]; /* lbd's */
 };
-_Static_assert(sizeof(struct lb_settings) == 80, "ABI");
+_Static_assert(sizeof(struct lb_settings) == 528, "ABI");
 
 #define LB_MAX_FRAGMENTS 16384 /* datagrams that are known at once */
 
@@ -450,6 +452,7 @@ _Static_assert(sizeof(struct lb_settings) == 80, "ABI");
 	X(REPLIED, "replied", SENT, "backend to client, sent on") \
 	X(ICMP_TRANSLATED, "icmp_translated", SENT, "an ICMP error about a flow, sent on") \
 	X(NOT_IP, "not_ip", PASS, "neither IPv4 nor IPv6") \
+	X(OTHER_MAC, "other_mac", PASS, "a frame for another MAC, or for many") \
 	X(NOT_TCP_UDP, "not_tcp_udp", PASS, "IP, but neither TCP nor UDP") \
 	X(NOT_SERVICE, "not_service", PASS, "no frontend has this address and port") \
 	X(FRAGMENT, "fragment", PASS, "a fragment: XDP leaves it to TC, TC to the kernel") \

@@ -118,12 +118,78 @@ static void other_protocols_pass(void **state)
 	assert_passes(world, &frame, LB_REASON_NOT_IP, "ARP");
 	frame_build(&frame,
 		    &(struct frame_spec){.src = "10.0.0.9", .dst = "10.96.0.1", .dport = 80});
-	memset(frame.bytes, 0xff, 6);
-	assert_passes(world, &frame, LB_REASON_NOT_IP, "broadcast");
-	frame.bytes[0] = 0x02;
 	frame.bytes[12] = 0x81;
 	frame.bytes[13] = 0x00;
 	assert_passes(world, &frame, LB_REASON_NOT_IP, "VLAN tag in the frame");
+	world_close(world);
+}
+
+static void frames_for_others_pass(void **state)
+{
+	static const uint8_t macs[][6] = {
+		{0x02, 0, 0, 0, 0, 0x99},    /* another machine's */
+		{0x02, 0, 0, 0, 0x01, 0},    /* the own one, the words the other way round */
+		{0x02, 0, 0, 1, 0, 0x01},    /* one byte is different in either word */
+		{0x01, 0, 0x5e, 0, 0, 0x01}, /* to many */
+		{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, /* to all */
+	};
+	struct world *world = world_open();
+	struct frame frame;
+
+	(void)state;
+	world_web(world, 3);
+	for (int v6 = 0; v6 < 2; v6++) {
+		frame_build(&frame, &(struct frame_spec){.src = v6 ? "fd00::9" : "10.0.0.9",
+							 .dst = v6 ? "fd96::1" : "10.96.0.1",
+							 .sport = 4000,
+							 .dport = 80,
+							 .tcp_flags = TCP_SYN});
+		for (size_t i = 0; i < sizeof(macs) / sizeof(macs[0]); i++) {
+			memcpy(frame.bytes, macs[i], 6);
+			assert_passes(world, &frame, LB_REASON_OTHER_MAC, "another MAC");
+		}
+	}
+	world_close(world);
+}
+
+/* Is a SYN translated by XDP that comes in by "uplink" for a MAC? */
+static bool is_taken(struct world *world, const uint8_t mac[6])
+{
+	struct frame frame, out;
+
+	frame_build(&frame, &(struct frame_spec){.src = "10.0.0.9",
+						 .dst = "10.96.0.1",
+						 .sport = 4000,
+						 .dport = 80,
+						 .tcp_flags = TCP_SYN});
+	memcpy(frame.bytes, mac, 6);
+	return world_run(world, WORLD_XDP, &frame, &out) == WORLD_XDP_REDIRECT;
+}
+
+/* Of several uplinks each takes what is for its own MAC; a part of one (a bond's
+ * device), which lbd doesn't know, what is for any. */
+static void each_uplink_has_its_own_mac(void **state)
+{
+	static const uint8_t a[6] = {0x02, 0, 0, 0, 0, 0x0a}, b[6] = {0x02, 0, 0, 0, 0, 0x0b},
+			     c[6] = {0x02, 0, 0, 0, 0, 0x0c};
+	struct world *world = world_open();
+
+	(void)state;
+	world_web(world, 3);
+	world_uplink(world, 0, world->up, a);
+	assert_true(is_taken(world, a));
+	assert_false(is_taken(world, b));
+	world_uplink(world, 1, world->pods, b);
+	assert_true(is_taken(world, a));
+	assert_false(is_taken(world, b));
+	world_uplink(world, 0, world->pods, b);
+	world_uplink(world, 1, world->up, a);
+	assert_true(is_taken(world, a));
+	assert_false(is_taken(world, b));
+	world_uplink(world, 1, world->pods + 1000, a);
+	assert_true(is_taken(world, a));
+	assert_true(is_taken(world, b));
+	assert_false(is_taken(world, c));
 	world_close(world);
 }
 
@@ -312,6 +378,8 @@ int main(void)
 		cmocka_unit_test(empty_maps_pass_everything),
 		cmocka_unit_test(another_port_address_or_protocol_passes),
 		cmocka_unit_test(other_protocols_pass),
+		cmocka_unit_test(frames_for_others_pass),
+		cmocka_unit_test(each_uplink_has_its_own_mac),
 		cmocka_unit_test(unknown_fragments_pass),
 		cmocka_unit_test(impossible_sources_are_the_kernels_to_judge),
 		cmocka_unit_test(ttl_of_one_is_the_kernels_to_answer),

@@ -22,6 +22,9 @@ uint16_t world_snat_ports = 20000;
 const uint8_t world_device_mac[6] = {0x02, 0, 0, 0, 0x01, 0x01};
 const uint8_t world_uplink_mac[6] = {0x02, 0, 0, 0, 0x01, 0x02};
 
+/* What frames are sent to, as namespace_make() sets it. */
+static const uint8_t own_mac[6] = {0x02, 0, 0, 0, 0, 0x01};
+
 #define must(condition) \
 	do { \
 		if (!(condition)) { \
@@ -121,7 +124,7 @@ static bool world_is_kept(void)
 static void world_begin(struct world *world)
 {
 	world_device_native(world, false);
-	world->skel->data_settings->settings.uplinks[0].ifindex = world->up;
+	world_uplink(world, 0, world->up, own_mac);
 	world->skel->data_settings->settings.uplinks[0].device = 2;
 }
 
@@ -183,6 +186,12 @@ struct world *world_open(void)
 	kept.snat_ports = world_snat_ports;
 	kept.in_use = true;
 	return world;
+}
+
+void world_uplink(struct world *world, uint32_t i, int ifindex, const uint8_t mac[6])
+{
+	world->skel->data_settings->settings.uplinks[i].ifindex = (uint32_t)ifindex;
+	memcpy((void *)world->skel->data_settings->settings.uplinks[i].mac, mac, 6);
 }
 
 static void device_set(struct world *world, uint32_t index, int ifindex, const uint8_t mac[6],
@@ -404,6 +413,7 @@ int world_run(struct world *world, enum world_program program, const struct fram
 		[WORLD_TC_EGRESS] = world->skel->progs.lb_tc_egress,
 	};
 	struct __sk_buff skb = {.ifindex = program == WORLD_TC_POD ? world->pods : world->up};
+	struct xdp_md xdp = {.data_end = in->length, .ingress_ifindex = world->up};
 	struct frame copy = *in;
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = copy.bytes, .data_size_in = copy.length,
 		    .data_out = out->bytes, .data_size_out = sizeof(out->bytes));
@@ -411,6 +421,9 @@ int world_run(struct world *world, enum world_program program, const struct fram
 	if (program != WORLD_XDP && program != WORLD_XDP_NATIVE) {
 		opts.ctx_in = &skb;
 		opts.ctx_size_in = sizeof(skb);
+	} else {
+		opts.ctx_in = &xdp;
+		opts.ctx_size_in = sizeof(xdp);
 	}
 	must(!bpf_prog_test_run_opts(bpf_program__fd(programs[program]), &opts));
 	out->length = opts.data_size_out;

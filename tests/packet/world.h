@@ -90,6 +90,9 @@ int world_run(struct world *world, enum world_program program, const struct fram
 /* Let the programs forget the flows they have seen in this tick. */
 void world_cache_clear(struct world *world);
 
+/* An uplink as lbd tells the programs; "uplink" is the first, with its own MAC. */
+void world_uplink(struct world *world, uint32_t i, int ifindex, const uint8_t mac[6]);
+
 /* Devices take what a native XDP program sends (LB_DEVICE_F_NATIVE), or not:
  * the latter at first. */
 void world_device_native(struct world *world, bool native);

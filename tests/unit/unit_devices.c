@@ -333,6 +333,28 @@ static void table_is_written_by_store_alone(void **state)
 	ip("link set pod1 mtu 1450");
 }
 
+static void uplinks_are_told_with_their_mac(void **state)
+{
+	const uint8_t macs[2][6] = {{2, 0, 0, 0, 9, 1}, {2, 0, 0, 0, 9, 2}};
+
+	(void)state;
+	strcpy(options.devices[0], "gone0");
+	strcpy(options.devices[1], "up0");
+	strcpy(options.devices[2], "up1");
+	options.ndevices = 3;
+	for (int i = 0; i < 2; i++) { /* and another one at run time */
+		ip("link set up0 address 02:00:00:00:09:0%d", i + 1);
+		next_sync();
+		assert_int_equal(devices_store(devices, &error), 0);
+		assert_int_equal(settings.uplinks[0].ifindex, index_of("up0"));
+		assert_memory_equal(settings.uplinks[0].mac, macs[i], 6);
+		assert_int_equal(settings.uplinks[1].ifindex, index_of("up1"));
+		assert_memory_equal(settings.uplinks[1].mac, table[settings.uplinks[1].device].mac,
+				    6);
+		assert_int_equal(settings.uplinks[2].ifindex, 0);
+	}
+}
+
 static void restart_keeps_indexes(void **state)
 {
 	(void)state;
@@ -533,6 +555,7 @@ int main(void)
 		TEST(next_hop_has_the_neighbours_mac),
 		TEST(next_hop_follows_the_route),
 		TEST(table_is_written_by_store_alone),
+		TEST(uplinks_are_told_with_their_mac),
 		TEST(restart_keeps_indexes),
 		TEST(entry_lives_as_long_as_a_backend_names_it),
 		TEST(full_table_leaves_addresses_out),

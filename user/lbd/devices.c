@@ -175,23 +175,29 @@ static int entry_store(struct devices *devices, uint32_t index, struct error *er
 	return 0;
 }
 
-/* Tell the programs which index each uplink has. */
+/* Tell the programs which index and which MAC each uplink has. */
 static int uplinks_store(struct devices *devices, struct error *error)
 {
 	struct lb_uplink wanted[LB_MAX_UPLINKS] = {0};
 	struct lb_settings *settings = devices->maps->settings;
+	size_t n = 0;
 	int err;
 
-	for (size_t i = 0; i < devices->uplinks->n && i < LB_MAX_UPLINKS; i++)
-		wanted[i] = (struct lb_uplink){
-			.ifindex = (uint32_t)devices->uplinks->list[i].ifindex,
-			.device = devices->uplink_indexes[i],
-		};
+	_Static_assert(OPTIONS_LIST_MAX <= LB_MAX_UPLINKS, "all of them");
+	for (size_t i = 0; i < devices->uplinks->n; i++) {
+		const struct lb_device *device = &devices->table[devices->uplink_indexes[i]];
+
+		if (!devices->uplink_indexes[i])
+			continue; /* TC knows the MAC that it has */
+		wanted[n].ifindex = device->ifindex;
+		wanted[n].device = devices->uplink_indexes[i];
+		memcpy(wanted[n++].mac, device->mac, sizeof(device->mac));
+	}
 	if (memcmp(settings->uplinks, wanted, sizeof(wanted)) == 0)
 		return 0;
 	err = maps_make_writable(devices->maps, error);
-	/* Pairs of words may tear under a reader: no device has the index of
-	 * another that is about to leave the table. */
+	/* Entries may tear under a reader: no device has the index of another that
+	 * is about to leave the table, and half a MAC is nobody's. */
 	if (!err)
 		memcpy(settings->uplinks, wanted, sizeof(wanted));
 	return err;

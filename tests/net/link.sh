@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+# What a frame says below IP: for whom it is.
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
+
+reached() { # URL
+	client curl -s -o /dev/null --max-time "${2-3}" --noproxy '*' "$1"
+}
+
+packets() { # REASON
+	status_json | jq ".packets.$1"
+}
+
+# The client believes that the node has this MAC; nothing asks for it.
+node_mac_is() { # MAC
+	client ip neigh replace 10.200.0.1 lladdr "$1" dev eth0 nud permanent
+}
+
+# The switch floods what is for a MAC that nobody has.
+frames_for_another_machine_are_left_alone() {
+	local before forwarded
+	before=$(packets other_mac) forwarded=$(packets forwarded)
+	node_mac_is 02:00:00:00:00:99
+	fails reached http://10.96.0.10/info 2
+	at_least "$(($(packets other_mac) - before))" 2 "frames"
+	same "$(packets forwarded)" "$forwarded" "packets sent on"
+	node_mac_is "$(lab exec node1 ip -j link show dev eth0 | jq -r '.[].address')"
+	reached http://10.96.0.10/info
+}
+
+# TC asks the kernel, and XDP as soon as lbd is back.
+a_changed_mac_counts_at_once() {
+	local before
+	lab lbd kill
+	lab exec node1 ip link set eth0 address "$1"
+	node_mac_is "$1"
+	reached http://10.96.0.10/info
+	lab lbd start
+	before=$(packets other_mac)
+	for _ in 1 2 3 4 5 6 7 8 9 10; do reached http://10.96.0.10/info; done
+	fails at_least "$(($(packets other_mac) - before))" 40 "frames that XDP took for another's"
+}
+
+a_running_lbd_notices_it() {
+	lab exec node1 ip link set eth0 address "$1"
+	node_mac_is "$1"
+	eventually 5 packets_are_xdps
+}
+
+packets_are_xdps() {
+	local before
+	before=$(packets other_mac)
+	for _ in 1 2 3 4 5 6 7 8 9 10; do reached http://10.96.0.10/info || return 1; done
+	(($(packets other_mac) - before < 40))
+}
+
+for hook in xdp xdp-generic tc; do
+	lab up --replicas 2 --hook $hook >/dev/null
+	check "$hook: frames for another machine are left alone" frames_for_another_machine_are_left_alone
+	check "$hook: a changed MAC counts at once, lbd being dead" a_changed_mac_counts_at_once 02:00:00:00:07:01
+	check "$hook: a running lbd notices it" a_running_lbd_notices_it 02:00:00:00:07:02
+	lab down
+done
+tests_end
