@@ -2,7 +2,9 @@
 /*
  * Fragments: only a datagram's first one has ports.  They are remembered by the
  * datagram's id, and the others go where the first one went.  Another that
- * comes before it is left to the kernel.
+ * comes before it is dropped at an address that is a service's alone, since the
+ * kernel would send it on to somebody who has no use for it, and left to the kernel
+ * at all others.
  *
  * TC alone does this; XDP passes fragments on.
  */
@@ -55,6 +57,40 @@ __noinline __u32 fragment_ports(const struct packet *p, bool v6)
 	if (!value || flow_now_ticks() - value->seen_ticks > FRAGMENT_TIMEOUT_TICKS)
 		return 0;
 	return (__u32)value->dport << 16 | value->sport;
+}
+
+/* Is the packet for an address of services, other than by node ports? */
+static __always_inline bool fragment_is_for_service(const struct packet *p, bool v6)
+{
+	if (v6) {
+		struct lb_address6_key key;
+
+		__builtin_memcpy(key.addr, p->tuple.v6.dst, sizeof(key.addr));
+		return bpf_map_lookup_elem(&addresses6, &key);
+	}
+	struct lb_address4_key key = {p->tuple.v4.dst};
+
+	return bpf_map_lookup_elem(&addresses4, &key);
+}
+
+/* Of a later fragment whose first one is unknown: LB_REASON_STRAY_FRAGMENT where the
+ * kernel would send it on, LB_REASON_FRAGMENT where it isn't ours, or the address is
+ * the node's, too. */
+__noinline int fragment_judge(struct __sk_buff *skb, const struct packet *p, bool v6)
+{
+	struct forward_route route = {};
+
+	if (!p || (p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP) ||
+	    !fragment_is_for_service(p, v6))
+		return LB_REASON_FRAGMENT;
+	if (v6) {
+		__builtin_memcpy(route.src, p->tuple.v6.src, sizeof(route.src));
+		__builtin_memcpy(route.dst, p->tuple.v6.dst, sizeof(route.dst));
+	} else {
+		route.src[0] = p->tuple.v4.src;
+		route.dst[0] = p->tuple.v4.dst;
+	}
+	return forward_find_route(skb, &route, v6) ? LB_REASON_FRAGMENT : LB_REASON_STRAY_FRAGMENT;
 }
 
 /* Complete the tuple of a later fragment.  0 or LB_REASON_FRAGMENT. */

@@ -28,13 +28,13 @@
 #include "affinity.bpf.h"   /* 4: or the client's own */
 #include "flow_cache.bpf.h" /* 3: or who had it a moment ago */
 #include "flow_begin.bpf.h" /* 3: or a new flow's */
-#include "fragment.bpf.h"   /* ports of what has none */
 #include "checksum.bpf.h"
-#include "rewrite.bpf.h" /* 5: addresses, ports, TTL, checksums */
-#include "forward.bpf.h" /* 6: next hop */
-#include "reply.bpf.h"	 /* the way back */
-#include "reject.bpf.h"	 /* or a refusal */
-#include "icmp.bpf.h"	 /* errors about flows */
+#include "rewrite.bpf.h"  /* 5: addresses, ports, TTL, checksums */
+#include "forward.bpf.h"  /* 6: next hop */
+#include "fragment.bpf.h" /* ports of what has none */
+#include "reply.bpf.h"	  /* the way back */
+#include "reject.bpf.h"	  /* or a refusal */
+#include "icmp.bpf.h"	  /* errors about flows */
 
 #include "xdp.bpf.h" /* mouth: uplink, XDP */
 #include "tc.bpf.h"  /* mouths: uplink and pod, TC */

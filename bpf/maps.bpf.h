@@ -39,6 +39,20 @@ struct {
 	__type(value, struct lb_source);
 } sources6 SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct lb_address4_key);
+	__type(value, __u32);
+} addresses4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct lb_address6_key);
+	__type(value, __u32);
+} addresses6 SEC(".maps");
+
 /* A map of its own, pinned like the others; a section of data because its
  * bytes are read without a call then. */
 volatile __u8 frontend_filter[LB_FILTER_BYTES] SEC(".data.frontend_filter");

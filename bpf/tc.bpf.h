@@ -193,14 +193,23 @@ static __always_inline enum lb_reason tc_icmp(struct __sk_buff *skb, struct pack
 	return reason;
 }
 
-/* A client's packet, or a remote backend's. */
-static __always_inline enum lb_reason tc_from_outside(struct __sk_buff *skb, struct packet *p,
-						      int *ret_action, const bool v6)
+/* Of a packet that comes in. */
+static __always_inline enum lb_reason tc_parse_incoming(struct __sk_buff *skb, struct packet *p,
+							const bool v6)
 {
 	enum lb_reason reason = tc_parse(skb, p, v6);
 
 	if (reason == LB_REASON_FRAGMENT)
 		reason = fragment_complete(p, v6);
+	return reason == LB_REASON_FRAGMENT ? fragment_judge(skb, p, v6) : reason;
+}
+
+/* A client's packet, or a remote backend's. */
+static __always_inline enum lb_reason tc_from_outside(struct __sk_buff *skb, struct packet *p,
+						      int *ret_action, const bool v6)
+{
+	enum lb_reason reason = tc_parse_incoming(skb, p, v6);
+
 	if (reason)
 		return tc_icmp(skb, p, reason, ret_action, ICMP_FROM_OUTSIDE, v6);
 	if (reply_is_possible(&p->tuple, v6)) {
@@ -215,10 +224,8 @@ static __always_inline enum lb_reason tc_from_outside(struct __sk_buff *skb, str
 static __always_inline enum lb_reason tc_from_pod(struct __sk_buff *skb, struct packet *p,
 						  int *ret_action, const bool v6)
 {
-	enum lb_reason reason = tc_parse(skb, p, v6);
+	enum lb_reason reason = tc_parse_incoming(skb, p, v6);
 
-	if (reason == LB_REASON_FRAGMENT)
-		reason = fragment_complete(p, v6);
 	if (reason)
 		return tc_icmp(skb, p, reason, ret_action, ICMP_FROM_POD, v6);
 	reason = tc_undo(skb, p, ret_action, false, v6);

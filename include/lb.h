@@ -19,7 +19,7 @@
 #include <linux/types.h>
 #endif
 
-#define LB_ABI 5
+#define LB_ABI 6
 
 /* The clock of flows and backends: a tick is 2^27 ns = 134 ms of
  * CLOCK_MONOTONIC. */
@@ -88,6 +88,18 @@ struct lb_source {
 _Static_assert(sizeof(struct lb_source) == 4, "ABI");
 
 #define LB_MAX_SOURCES 65536 /* of each family */
+
+/* Keys of addresses4 and addresses6: what has frontends other than node ports.  Value:
+ * 1. */
+struct lb_address4_key {
+	__be32 addr;
+};
+_Static_assert(sizeof(struct lb_address4_key) == 4, "ABI");
+
+struct lb_address6_key {
+	__be32 addr[4];
+};
+_Static_assert(sizeof(struct lb_address6_key) == 16, "ABI");
 
 /*
  * The frontends' filter, one mapped value: a bit (hash.h: hash_frontend4 and 6)
@@ -474,6 +486,8 @@ _Static_assert(sizeof(struct lb_settings) == 528, "ABI");
 	X(REJECT_SILENT, "reject_silent", DROP, "refused like these, but a RST, or over the rate") \
 	X(SOURCE_REFUSED, "source_refused", DROP, "no loadBalancerSourceRanges have the client") \
 	X(NO_SNAT_PORT, "no_snat_port", DROP, "no free port of the node's address was found") \
+	X(STRAY_FRAGMENT, "stray_fragment", DROP, \
+	  "a later fragment for a service: its first one is unknown") \
 	X(NO_ROUTE, "no_route", DROP, "the kernel has no route for the packet") \
 	/* must be 0 */ \
 	X(FLOW_NOT_STORED, "flow_not_stored", DROP, "a flow table refused an entry") \

@@ -204,7 +204,7 @@ static void unknown_fragments_pass(void **state)
 	world_web(world, 3);
 	for (size_t i = 0; i < 4; i++) {
 		frame_build(&frame, &(struct frame_spec){.src = "10.0.0.9",
-							 .dst = "10.96.0.1",
+							 .dst = "10.96.0.2",
 							 .dport = 80,
 							 .protocol = IPPROTO_UDP,
 							 .payload_bytes = 64});
@@ -213,7 +213,7 @@ static void unknown_fragments_pass(void **state)
 		assert_passes(world, &frame, LB_REASON_FRAGMENT, "IPv4 fragment");
 	}
 	frame_build(&frame, &(struct frame_spec){.src = "fd00::9",
-						 .dst = "fd96::1",
+						 .dst = "fd96::2",
 						 .dport = 80,
 						 .protocol = IPPROTO_UDP,
 						 .extensions = 1,

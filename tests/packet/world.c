@@ -238,8 +238,15 @@ void world_frontend(struct world *world, const char *addr, uint16_t port, uint8_
 		    uint32_t service)
 {
 	struct lb_frontend value = {.service = service, .flags = world_frontend_flags};
+	bool v6 = strchr(addr, ':');
+	uint32_t words[4] = {0}, one = 1;
 
-	if (strchr(addr, ':')) {
+	must(inet_pton(v6 ? AF_INET6 : AF_INET, addr, words) == 1);
+	if (!(value.flags & LB_FRONTEND_F_NODEPORT))
+		must(!bpf_map_update_elem(bpf_map__fd(v6 ? world->skel->maps.addresses6
+							 : world->skel->maps.addresses4),
+					  words, &one, 0));
+	if (v6) {
 		struct lb_frontend6_key key = {.port = htons(port), .protocol = protocol};
 
 		must(inet_pton(AF_INET6, addr, key.addr) == 1);

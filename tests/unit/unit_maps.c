@@ -322,6 +322,49 @@ static void source_ranges_are_adopted_as_they_were_written(void **state)
 	assert_false(maps->writable);
 }
 
+static bool is_service_address(const struct maps *maps, const char *text)
+{
+	uint32_t words[4] = {0}, value;
+	bool v6 = strchr(text, ':');
+
+	assert_int_equal(inet_pton(v6 ? AF_INET6 : AF_INET, text, words), 1);
+	return !bpf_map_lookup_elem(maps->addresses_fd[v6], words, &value);
+}
+
+/* An address stays while one frontend has it; what a crash has left is mended. */
+static void addresses_are_those_of_frontends(void **state)
+{
+	struct maps *maps = datapath_maps(*state);
+	struct plan_frontend http = frontend("10.96.0.1", 80, IPPROTO_TCP),
+			     dns = frontend("10.96.0.1", 53, IPPROTO_UDP),
+			     six = frontend("fd00::1", 53, IPPROTO_UDP),
+			     node = frontend("10.0.0.1", 30080, IPPROTO_TCP);
+	struct error error;
+	uint32_t words[4] = {0}, one = 1;
+
+	node.value.flags = LB_FRONTEND_F_NODEPORT | LB_FRONTEND_F_EXTERNAL;
+	assert_int_equal(maps_make_writable(maps, &error), 0);
+	assert_int_equal(maps_frontend_insert(maps, &http), 0);
+	assert_int_equal(maps_frontend_insert(maps, &dns), 0);
+	assert_int_equal(maps_frontend_insert(maps, &six), 0);
+	assert_int_equal(maps_frontend_insert(maps, &node), 0);
+	assert_true(is_service_address(maps, "10.96.0.1"));
+	assert_true(is_service_address(maps, "fd00::1"));
+	assert_false(is_service_address(maps, "10.0.0.1"));
+	assert_int_equal(maps_frontend_delete(maps, &http), 0);
+	assert_int_equal(maps_frontend_delete(maps, &six), 0);
+	assert_int_equal(maps_filter_tidy(maps), 0);
+	assert_true(is_service_address(maps, "10.96.0.1"));
+	assert_false(is_service_address(maps, "fd00::1"));
+	inet_pton(AF_INET, "10.96.0.1", words);
+	assert_int_equal(bpf_map_delete_elem(maps->addresses_fd[0], words), 0);
+	inet_pton(AF_INET, "10.0.0.1", words);
+	assert_int_equal(bpf_map_update_elem(maps->addresses_fd[0], words, &one, 0), 0);
+	assert_int_equal(maps_filter_tidy(maps), 0);
+	assert_true(is_service_address(maps, "10.96.0.1"));
+	assert_false(is_service_address(maps, "10.0.0.1"));
+}
+
 /* The clock of the programs and that of lbd are one. */
 static void jiffies_follow_the_monotonic_clock(void **state)
 {
@@ -345,6 +388,7 @@ int main(void)
 		TEST(stale_bits_are_cleared_when_they_are_many),
 		TEST(the_filter_is_adopted),
 		TEST(source_ranges_are_adopted_as_they_were_written),
+		TEST(addresses_are_those_of_frontends),
 		cmocka_unit_test(jiffies_follow_the_monotonic_clock),
 	};
 

@@ -122,6 +122,7 @@ int maps_open(const char *bpffs_dir, struct maps **ret, struct error *error)
 	memset(maps->mapped_fd, -1, sizeof(maps->mapped_fd));
 	memset(maps->frontends_fd, -1, sizeof(maps->frontends_fd));
 	memset(maps->sources_fd, -1, sizeof(maps->sources_fd));
+	memset(maps->addresses_fd, -1, sizeof(maps->addresses_fd));
 	memset(maps->flows_fd, -1, sizeof(maps->flows_fd));
 	memset(maps->new_flows_fd, -1, sizeof(maps->new_flows_fd));
 	memset(maps->udp_flows_fd, -1, sizeof(maps->udp_flows_fd));
@@ -137,6 +138,8 @@ int maps_open(const char *bpffs_dir, struct maps **ret, struct error *error)
 	err = err ?: hash_open(bpffs_dir, "frontends6", &maps->frontends_fd[1], NULL, error);
 	err = err ?: hash_open(bpffs_dir, "sources4", &maps->sources_fd[0], NULL, error);
 	err = err ?: hash_open(bpffs_dir, "sources6", &maps->sources_fd[1], NULL, error);
+	err = err ?: hash_open(bpffs_dir, "addresses4", &maps->addresses_fd[0], NULL, error);
+	err = err ?: hash_open(bpffs_dir, "addresses6", &maps->addresses_fd[1], NULL, error);
 	err = err ?: hash_open(bpffs_dir, "flows4", &maps->flows_fd[0], &maps->max_flows, error);
 	err = err ?: hash_open(bpffs_dir, "flows6", &maps->flows_fd[1], NULL, error);
 	err = err
@@ -188,6 +191,7 @@ void maps_close(struct maps *maps)
 	for (int family = 0; family < 2; family++) {
 		fd_close(maps->frontends_fd[family]);
 		fd_close(maps->sources_fd[family]);
+		fd_close(maps->addresses_fd[family]);
 		fd_close(maps->flows_fd[family]);
 		fd_close(maps->udp_flows_fd[family]);
 		fd_close(maps->new_flows_fd[family]);

@@ -44,6 +44,7 @@ struct maps {
 	struct lb_settings *settings;
 	bool writable;
 
+	int addresses_fd[2];
 	int frontends_fd[2], flows_fd[2], udp_flows_fd[2], new_flows_fd[2]; /* [0] IPv4, [1] IPv6 */
 	int sources_fd[2], affinity_fd[2];
 	/* By LB_RING_INDEX(), kept by this process as it writes them. */
@@ -66,8 +67,8 @@ int maps_make_writable(struct maps *maps, struct error *error);
 int maps_applied(const struct maps *maps, struct applied *ret, struct error *error);
 void maps_applied_free(struct applied *applied);
 
-/* Frontends: insert (fails with -EEXIST; its bit in the filter is set first),
- * delete (-ENOENT). */
+/* Frontends: insert (fails with -EEXIST; its bit in the filter is set first, and its
+ * address is there), delete (-ENOENT). */
 int maps_frontend_insert(struct maps *maps, const struct plan_frontend *frontend);
 int maps_frontend_delete(struct maps *maps, const struct plan_frontend *frontend);
 
@@ -75,7 +76,8 @@ int maps_frontend_delete(struct maps *maps, const struct plan_frontend *frontend
 int maps_source_insert(struct maps *maps, const struct plan_source *source);
 int maps_source_delete(struct maps *maps, const struct plan_source *source);
 
-/* Set the filter's bits that are missing and, where many more are set than
+/* Addresses become those that frontends have.  Set the filter's bits that are
+ * missing and, where many more are set than
  * frontends and flows need, clear the others.  Nothing is written where
  * nothing has to be.  For whoever adopts maps, and after deletes, with a
  * quiesce in between.  0 or -errno. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Frontends, their filter, and source ranges. */
+/* Frontends, their addresses, their filter, and source ranges. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -183,11 +183,101 @@ static void filter_set(__u8 *filter, uint32_t bit)
 		__atomic_store_n(&filter[bit / 8], byte, __ATOMIC_SEQ_CST);
 }
 
+/* ---- addresses ----------------------------------------------------------- */
+
+static int address_store(const struct maps *maps, const struct plan_frontend *frontend)
+{
+	uint32_t words[4], one = 1;
+
+	/* A node port's is the node's. */
+	if (frontend->value.flags & LB_FRONTEND_F_NODEPORT)
+		return 0;
+	addr_to_words(&frontend->addr, words);
+	return bpf_map_update_elem(maps->addresses_fd[frontend->addr.family == 6], words, &one,
+				   BPF_NOEXIST) &&
+			       errno != EEXIST
+		       ? -errno
+		       : 0;
+}
+
+/* Those that frontends have, and those that none has. */
+struct address_tidy {
+	struct addr *wanted; /* sorted */
+	size_t nwanted;
+	struct addr *stale;
+	size_t nstale, room;
+};
+
+static int address_compare(const void *a, const void *b)
+{
+	return addr_compare(a, b);
+}
+
+static void address_judge(struct address_tidy *tidy, uint8_t family, const uint32_t words[4])
+{
+	struct addr addr;
+
+	addr_from_words(family, words, &addr);
+	if (tidy->nstale < tidy->room &&
+	    !bsearch(&addr, tidy->wanted, tidy->nwanted, sizeof(addr), address_compare))
+		tidy->stale[tidy->nstale++] = addr;
+}
+
+static void address_judge4(void *arg, const void *key, const void *value)
+{
+	const uint32_t words[4] = {((const struct lb_address4_key *)key)->addr};
+
+	(void)value;
+	address_judge(arg, 4, words);
+}
+
+static void address_judge6(void *arg, const void *key, const void *value)
+{
+	(void)value;
+	address_judge(arg, 6, ((const struct lb_address6_key *)key)->addr);
+}
+
+/* Make the addresses those of the frontends. */
+static int addresses_tidy(const struct maps *maps, const struct applied *applied)
+{
+	struct address_tidy tidy = {.room = 2 * (size_t)maps->max_frontends};
+	uint32_t words[4];
+	int err = 0;
+
+	tidy.wanted = calloc(applied->nfrontends + 1, sizeof(*tidy.wanted));
+	tidy.stale = calloc(tidy.room, sizeof(*tidy.stale));
+	if (!tidy.wanted || !tidy.stale)
+		err = -ENOMEM;
+	for (size_t i = 0; i < applied->nfrontends && !err; i++) {
+		err = address_store(maps, &applied->frontends[i]);
+		if (!(applied->frontends[i].value.flags & LB_FRONTEND_F_NODEPORT))
+			tidy.wanted[tidy.nwanted++] = applied->frontends[i].addr;
+	}
+	if (!err) {
+		qsort(tidy.wanted, tidy.nwanted, sizeof(*tidy.wanted), address_compare);
+		err = maps_hash_each(maps->addresses_fd[0], address_judge4, &tidy);
+	}
+	err = err ?: maps_hash_each(maps->addresses_fd[1], address_judge6, &tidy);
+	for (size_t i = 0; i < tidy.nstale && !err; i++) {
+		addr_to_words(&tidy.stale[i], words);
+		if (bpf_map_delete_elem(maps->addresses_fd[tidy.stale[i].family == 6], words))
+			err = -errno;
+	}
+	free(tidy.wanted);
+	free(tidy.stale);
+	return err;
+}
+
+/* ------------------------------------------------------------------------- */
+
 int maps_frontend_insert(struct maps *maps, const struct plan_frontend *frontend)
 {
 	struct lb_frontend6_key key;
 	int fd = frontend_key(maps, frontend, &key);
+	int err = address_store(maps, frontend);
 
+	if (err)
+		return err;
 	filter_set(maps->frontend_filter, filter_bit(frontend));
 	return bpf_map_update_elem(fd, &key, &frontend->value, BPF_NOEXIST) ? -errno : 0;
 }
@@ -283,6 +373,7 @@ int maps_filter_tidy(struct maps *maps)
 	struct error error;
 	int err = wanted ? maps_applied(maps, &applied, &error) : -ENOMEM;
 
+	err = err ?: addresses_tidy(maps, &applied);
 	if (err)
 		goto out;
 	for (size_t i = 0; i < applied.nfrontends; i++)
