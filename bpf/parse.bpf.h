@@ -11,6 +11,9 @@
 
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86DD
+#define ETH_P_8021Q 0x8100
+#define ETH_P_8021AD 0x88A8
+#define VLAN_ID 0x0fff /* of a tag; 0 = it tells a priority alone */
 #define IPV6_EXTENSIONS_MAX 6
 #define IPPROTO_ICMPV6 58
 #define NEXTHDR_HOP 0
@@ -228,6 +231,12 @@ static __always_inline enum lb_reason parse_ipv6(struct packet *p, struct header
 	__builtin_memcpy(p->tuple.v6.dst, &ip->daddr, 16);
 	p->tuple.v6.protocol = p->protocol;
 	return p->part == PACKET_LATER ? LB_REASON_FRAGMENT : parse_ports(p, h, true);
+}
+
+/* Is a VLAN's tag what follows the MACs? */
+static __always_inline bool parse_is_tag(__be16 protocol)
+{
+	return protocol == bpf_htons(ETH_P_8021Q) || protocol == bpf_htons(ETH_P_8021AD);
 }
 
 /* Ethernet frame of `protocol` (host order, ETH_P_IP or ETH_P_IPV6) between

@@ -246,7 +246,7 @@ static __always_inline enum lb_reason tc_leaving(struct __sk_buff *skb, struct p
 	return tc_translate_leaving(skb, p, v6);
 }
 
-static __always_inline int tc_end(const struct __sk_buff *skb, enum lb_reason reason, int action)
+static __always_inline int tc_end(struct __sk_buff *skb, enum lb_reason reason, int action)
 {
 	if (!count_is_done(reason))
 		count_reason(reason, skb->len > sizeof(struct ethhdr)
@@ -254,6 +254,9 @@ static __always_inline int tc_end(const struct __sk_buff *skb, enum lb_reason re
 					     : 0);
 	switch (count_verdict(reason)) {
 	case LB_VERDICT_SENT:
+		/* It has a priority of the link where it came in. */
+		if (skb->vlan_present)
+			bpf_skb_vlan_pop(skb);
 		return action;
 	case LB_VERDICT_REJECT:
 		return TC_ACT_REDIRECT; /* reject_send() said where to */
@@ -264,43 +267,55 @@ static __always_inline int tc_end(const struct __sk_buff *skb, enum lb_reason re
 	}
 }
 
+/* Is the frame for this node?  0, or why it passes: one for another machine's MAC,
+ * flooded by a switch, is that machine's, and one of a VLAN its device's. */
+static __always_inline enum lb_reason tc_check_frame(const struct __sk_buff *skb, __be16 protocol)
+{
+	if (skb->pkt_type != TC_PACKET_HOST)
+		return LB_REASON_OTHER_MAC;
+	if ((skb->vlan_present && skb->vlan_tci & VLAN_ID) || parse_is_tag(protocol))
+		return LB_REASON_VLAN;
+	return 0;
+}
+
 SEC("tc")
 int lb_tc_uplink(struct __sk_buff *skb)
 {
-	enum lb_reason reason = LB_REASON_NOT_IP;
+	/* Read once: clang would change the context's address for a second time. */
+	__be16 protocol = skb->protocol;
+	enum lb_reason reason = tc_check_frame(skb, protocol);
 	int action = TC_NEXT;
 	struct packet p;
 
-	/* One for another machine's MAC, flooded by a switch, is that machine's. */
-	if (skb->pkt_type != TC_PACKET_HOST)
-		return tc_end(skb, LB_REASON_OTHER_MAC, action);
-	/* A frame with a VLAN tag belongs to the VLAN's device. */
-	if (skb->vlan_present)
+	if (reason)
 		return tc_end(skb, reason, action);
 	tc_pull_headers(skb);
-	if (skb->protocol == bpf_htons(ETH_P_IP))
+	if (protocol == bpf_htons(ETH_P_IP))
 		reason = tc_from_outside(skb, &p, &action, false);
-	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
+	else if (protocol == bpf_htons(ETH_P_IPV6))
 		reason = tc_from_outside(skb, &p, &action, true);
+	else
+		reason = LB_REASON_NOT_IP;
 	return tc_end(skb, reason, action);
 }
 
 SEC("tc")
 int lb_tc_pod(struct __sk_buff *skb)
 {
-	enum lb_reason reason = LB_REASON_NOT_IP;
+	__be16 protocol = skb->protocol;
+	enum lb_reason reason = tc_check_frame(skb, protocol);
 	int action = TC_NEXT;
 	struct packet p;
 
-	if (skb->pkt_type != TC_PACKET_HOST)
-		return tc_end(skb, LB_REASON_OTHER_MAC, action);
-	if (skb->vlan_present)
+	if (reason)
 		return tc_end(skb, reason, action);
 	tc_pull_headers(skb);
-	if (skb->protocol == bpf_htons(ETH_P_IP))
+	if (protocol == bpf_htons(ETH_P_IP))
 		reason = tc_from_pod(skb, &p, &action, false);
-	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
+	else if (protocol == bpf_htons(ETH_P_IPV6))
 		reason = tc_from_pod(skb, &p, &action, true);
+	else
+		reason = LB_REASON_NOT_IP;
 	return tc_end(skb, reason, action);
 }
 

@@ -174,6 +174,17 @@ static __always_inline bool xdp_is_for_us(struct xdp_md *ctx, const struct ethhd
 	return xdp_is_for_any(ctx);
 }
 
+/* Why a frame that isn't IP passes.  The kernel takes a tag that tells a priority
+ * alone for none, and so does TC. */
+static __always_inline enum lb_reason xdp_other_protocol(const struct ethhdr *eth, const void *end)
+{
+	const __be16 *tag = (const __be16 *)(eth + 1);
+
+	if (!parse_is_tag(eth->h_proto) || (const void *)(tag + 1) > end)
+		return LB_REASON_NOT_IP;
+	return *tag & bpf_htons(VLAN_ID) ? LB_REASON_VLAN : LB_REASON_LEFT_TO_TC;
+}
+
 static __always_inline int xdp_run(struct xdp_md *ctx, const bool native)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
@@ -192,7 +203,7 @@ static __always_inline int xdp_run(struct xdp_md *ctx, const bool native)
 		else if (eth->h_proto == bpf_htons(ETH_P_IPV6))
 			reason = xdp_receive(ctx, &p, &h, frame_bytes, &action, native, true);
 		else
-			reason = LB_REASON_NOT_IP;
+			reason = xdp_other_protocol(eth, end);
 	}
 	if (count_is_done(reason))
 		return action;

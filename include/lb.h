@@ -465,6 +465,7 @@ _Static_assert(sizeof(struct lb_settings) == 528, "ABI");
 	X(ICMP_TRANSLATED, "icmp_translated", SENT, "an ICMP error about a flow, sent on") \
 	X(NOT_IP, "not_ip", PASS, "neither IPv4 nor IPv6") \
 	X(OTHER_MAC, "other_mac", PASS, "a frame for another MAC, or for many") \
+	X(VLAN, "vlan", PASS, "a frame with a VLAN tag: the VLAN's device has it") \
 	X(NOT_TCP_UDP, "not_tcp_udp", PASS, "IP, but neither TCP nor UDP") \
 	X(NOT_SERVICE, "not_service", PASS, "no frontend has this address and port") \
 	X(FRAGMENT, "fragment", PASS, "a fragment: XDP leaves it to TC, TC to the kernel") \

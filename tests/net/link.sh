@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
-# What a frame says below IP: for whom it is.
+# What a frame says below IP: for whom it is, and of which VLAN.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
@@ -55,9 +55,46 @@ packets_are_xdps() {
 	(($(packets other_mac) - before < 40))
 }
 
+# A frame from the client to the node's MAC, made by hand: a SYN from
+# 10.200.0.100:4000 to 10.96.0.10:80 behind these bytes.
+send_frame() { # TAGS, in hexadecimal
+	local frame
+	frame=$(lab exec node1 ip -j link show dev eth0 | jq -r '.[].address | gsub(":"; "")')
+	frame+=020000000100${1}0800
+	frame+=45000028000140004006253a0ac800640a60000a
+	frame+=0fa000500000000100000000500220006a5c0000
+	printf '%b' "$(sed 's/../\\x&/g' <<<"$frame")" | client socat -u - INTERFACE:eth0
+}
+
+grows() { # REASON VALUE-BEFORE
+	(($(packets "$1") > $2))
+}
+
+# 802.1Q and 802.1ad, one tag and two.
+frames_of_vlans_are_left_alone() {
+	local tags before forwarded
+	forwarded=$(packets forwarded)
+	for tags in 81000005 88a80007 88a8000781000005 8100000781000005; do
+		before=$(packets vlan)
+		send_frame $tags
+		eventually 5 grows vlan "$before"
+	done
+	same "$(packets forwarded)" "$forwarded" "packets sent on"
+}
+
+# VLAN 0 isn't one: the tag tells a priority, and the packet is served.
+a_frame_with_a_priority_is_served() {
+	local before
+	before=$(packets replied)
+	send_frame 8100a000
+	eventually 5 grows replied "$before"
+}
+
 for hook in xdp xdp-generic tc; do
 	lab up --replicas 2 --hook $hook >/dev/null
 	check "$hook: frames for another machine are left alone" frames_for_another_machine_are_left_alone
+	check "$hook: frames of VLANs are left alone" frames_of_vlans_are_left_alone
+	check "$hook: a frame with a priority is served" a_frame_with_a_priority_is_served
 	check "$hook: a changed MAC counts at once, lbd being dead" a_changed_mac_counts_at_once 02:00:00:00:07:01
 	check "$hook: a running lbd notices it" a_running_lbd_notices_it 02:00:00:00:07:02
 	lab down

@@ -116,11 +116,63 @@ static void other_protocols_pass(void **state)
 	frame.bytes[12] = 0x08;
 	frame.bytes[13] = 0x06;
 	assert_passes(world, &frame, LB_REASON_NOT_IP, "ARP");
-	frame_build(&frame,
-		    &(struct frame_spec){.src = "10.0.0.9", .dst = "10.96.0.1", .dport = 80});
-	frame.bytes[12] = 0x81;
-	frame.bytes[13] = 0x00;
-	assert_passes(world, &frame, LB_REASON_NOT_IP, "VLAN tag in the frame");
+	world_close(world);
+}
+
+static void frame_tag(struct frame *frame, uint16_t protocol, uint16_t tci)
+{
+	memmove(frame->bytes + 16, frame->bytes + 12, frame->length - 12);
+	frame->bytes[12] = protocol >> 8;
+	frame->bytes[13] = protocol & 0xff;
+	frame->bytes[14] = tci >> 8;
+	frame->bytes[15] = tci & 0xff;
+	frame->length += 4;
+}
+
+/* Frames of VLANs are their devices' to look at, whatever is in them. */
+static void frames_with_a_tag_pass(void **state)
+{
+	/* Outer tag, inner tag (0: none). */
+	static const struct {
+		uint16_t protocol, tci, inner_protocol, inner_tci;
+	} tags[] = {
+		{0x8100, 5, 0, 0},	     {0x88a8, 5, 0, 0},	     {0x8100, 0xe005, 0, 0},
+		{0x8100, 0x0fff, 0, 0},	     {0x88a8, 7, 0x8100, 5}, {0x8100, 7, 0x8100, 5},
+		{0x88a8, 7, 0x8100, 0x6000},
+	};
+	struct world *world = world_open();
+	struct frame frame, out;
+
+	(void)state;
+	world_web(world, 3);
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct frame_spec spec = {.src = v6 ? "fd00::9" : "10.0.0.9",
+					  .dst = v6 ? "fd96::1" : "10.96.0.1",
+					  .sport = 4000,
+					  .dport = 80,
+					  .tcp_flags = TCP_SYN};
+
+		for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
+			frame_build(&frame, &spec);
+			if (tags[i].inner_protocol)
+				frame_tag(&frame, tags[i].inner_protocol, tags[i].inner_tci);
+			frame_tag(&frame, tags[i].protocol, tags[i].tci);
+			assert_passes(world, &frame, LB_REASON_VLAN, "a VLAN's");
+			assert_int_equal(world_run(world, WORLD_XDP_NATIVE, &frame, &out),
+					 WORLD_XDP_PASS);
+			assert_memory_equal(out.bytes, frame.bytes, frame.length);
+		}
+		/* VLAN 0 is none: a priority alone.  XDP leaves it to TC. */
+		frame_build(&frame, &spec);
+		frame_tag(&frame, 0x8100, 0xe000);
+		assert_int_equal(world_run(world, WORLD_XDP, &frame, &out), WORLD_XDP_PASS);
+		assert_memory_equal(out.bytes, frame.bytes, frame.length);
+		assert_int_equal(world_count(world, LB_REASON_LEFT_TO_TC), v6 + 1);
+	}
+	/* A tag that the frame is too short for. */
+	frame.length = 15;
+	assert_int_equal(world_run(world, WORLD_XDP, &frame, &out), WORLD_XDP_PASS);
+	assert_int_equal(world_count(world, LB_REASON_NOT_IP), 1);
 	world_close(world);
 }
 
@@ -378,6 +430,7 @@ int main(void)
 		cmocka_unit_test(empty_maps_pass_everything),
 		cmocka_unit_test(another_port_address_or_protocol_passes),
 		cmocka_unit_test(other_protocols_pass),
+		cmocka_unit_test(frames_with_a_tag_pass),
 		cmocka_unit_test(frames_for_others_pass),
 		cmocka_unit_test(each_uplink_has_its_own_mac),
 		cmocka_unit_test(unknown_fragments_pass),

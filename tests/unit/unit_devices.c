@@ -152,6 +152,24 @@ static void uplinks_have_the_default_route_and_a_hook(void **state)
 	assert_int_equal(uplinks.list[0].hook, HOOK_TC);
 }
 
+/* XDP would see their packets without the tag. */
+static void an_uplink_that_vlans_stand_on_gets_tc(void **state)
+{
+	static const struct netlink_link nic = {.kind = ""}, veth = {.kind = "veth"};
+	struct uplink uplink;
+
+	(void)state;
+	uplink_choose_hook(&uplink, &nic, false, HOOK_AUTO);
+	assert_int_equal(uplink.hook, HOOK_XDP);
+	uplink_choose_hook(&uplink, &nic, true, HOOK_AUTO);
+	assert_int_equal(uplink.hook, HOOK_TC);
+	assert_non_null(strstr(uplink.reason, "VLAN"));
+	uplink_choose_hook(&uplink, &veth, true, HOOK_AUTO);
+	assert_int_equal(uplink.hook, HOOK_TC);
+	uplink_choose_hook(&uplink, &nic, true, HOOK_XDP); /* who asks for it gets it */
+	assert_int_equal(uplink.hook, HOOK_XDP);
+}
+
 static void node_addresses_are_the_uplinks_first_of_each_family(void **state)
 {
 	char text[ADDR_STRLEN];
@@ -545,6 +563,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(uplinks_have_the_default_route_and_a_hook),
+		TEST(an_uplink_that_vlans_stand_on_gets_tc),
 		TEST(node_addresses_are_the_uplinks_first_of_each_family),
 		TEST(device_that_does_not_exist_is_named),
 		TEST(uplinks_outlive_the_loss_of_their_default_route),

@@ -13,10 +13,13 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
 #include <cmocka.h>
 
 #include "namespace.h"
 #include "netlink.h"
+#include "netlink_cache.h"
 
 static struct netlink *netlink;
 
@@ -481,6 +484,44 @@ static void dump_survives_devices_that_come_and_go(void **state)
 		ip("link del s%d", i);
 }
 
+/* A link as the kernel tells it: a device of a kind upon another.  By hand, since a
+ * kernel may have no VLANs. */
+static void link_put(struct netlink_cache *cache, int ifindex, const char *kind, int lower,
+		     bool elsewhere)
+{
+	char buffer[1024];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
+	struct ifinfomsg *ifi;
+	struct nlattr *info;
+
+	nlh->nlmsg_type = RTM_NEWLINK;
+	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+	ifi->ifi_index = ifindex;
+	if (elsewhere)
+		mnl_attr_put_u32(nlh, IFLA_LINK_NETNSID, 0);
+	mnl_attr_put_u32(nlh, IFLA_LINK, lower);
+	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, kind);
+	mnl_attr_nest_end(nlh, info);
+	assert_int_equal(netlink_cache_take(cache, nlh), 1);
+}
+
+static void vlans_are_known_by_the_device_that_they_stand_on(void **state)
+{
+	struct netlink_cache cache = {0};
+
+	(void)state;
+	link_put(&cache, 10, "veth", 2, false);
+	link_put(&cache, 11, "macvlan", 2, false);
+	link_put(&cache, 12, "vlan", 3, false);
+	link_put(&cache, 13, "vlan", 2, true); /* the number is another namespace's */
+	assert_false(netlink_cache_has_vlans(&cache, 2));
+	assert_true(netlink_cache_has_vlans(&cache, 3));
+	link_put(&cache, 12, "vlan", 4, false);
+	assert_false(netlink_cache_has_vlans(&cache, 3));
+	netlink_cache_clear(&cache);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -489,6 +530,7 @@ int main(void)
 		cmocka_unit_test(link_changes_are_seen),
 		cmocka_unit_test(change_that_nobody_reads_is_no_change),
 		cmocka_unit_test(port_that_leaves_a_bridge_is_still_a_link),
+		cmocka_unit_test(vlans_are_known_by_the_device_that_they_stand_on),
 		cmocka_unit_test(address_changes_are_seen),
 		cmocka_unit_test(neighbours_are_followed),
 		cmocka_unit_test(neighbour_state_alone_is_no_change),

@@ -212,6 +212,11 @@ const struct netlink_link *netlink_link_by_index(const struct netlink *netlink, 
 	return netlink_cache_link(&netlink->cache, ifindex);
 }
 
+bool netlink_has_vlans(const struct netlink *netlink, int ifindex)
+{
+	return netlink_cache_has_vlans(&netlink->cache, ifindex);
+}
+
 size_t netlink_addresses(const struct netlink *netlink, int ifindex, struct addr *ret, size_t max)
 {
 	size_t n = 0;

@@ -24,6 +24,7 @@ struct netlink_link {
 	char kind[16]; /* "veth", "bridge", ..., "" = a real device */
 	uint32_t mtu;
 	uint8_t mac[6];
+	int lower; /* ifindex of the device below, in this namespace; 0 = none */
 	bool up, loopback;
 };
 
@@ -54,6 +55,9 @@ uint64_t netlink_routes_revision(const struct netlink *netlink);
 
 const struct netlink_link *netlink_link_by_name(const struct netlink *netlink, const char *name);
 const struct netlink_link *netlink_link_by_index(const struct netlink *netlink, int ifindex);
+
+/* Does a VLAN's device stand on this one? */
+bool netlink_has_vlans(const struct netlink *netlink, int ifindex);
 
 /* Devices with a default route of either family in the main table, without
  * duplicates; returns how many were written to ret (at most max) or -errno. */

@@ -87,6 +87,7 @@ static void link_parse(const struct nlmsghdr *nlh, struct netlink_link *link)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *attr, *info;
+	bool elsewhere = false;
 
 	link->ifindex = ifi->ifi_index;
 	link->up = ifi->ifi_flags & IFF_UP;
@@ -104,12 +105,29 @@ static void link_parse(const struct nlmsghdr *nlh, struct netlink_link *link)
 			if (mnl_attr_get_payload_len(attr) == sizeof(link->mac))
 				memcpy(link->mac, mnl_attr_get_payload(attr), sizeof(link->mac));
 			break;
+		case IFLA_LINK:
+			if (mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
+				link->lower = (int)mnl_attr_get_u32(attr);
+			break;
+		case IFLA_LINK_NETNSID:
+			elsewhere = true;
+			break;
 		case IFLA_LINKINFO:
 			mnl_attr_for_each_nested(info, attr)
 				if (mnl_attr_get_type(info) == IFLA_INFO_KIND)
 					text_copy(link->kind, sizeof(link->kind), info);
 		}
 	}
+	if (elsewhere)
+		link->lower = 0;
+}
+
+bool netlink_cache_has_vlans(const struct netlink_cache *cache, int ifindex)
+{
+	for (size_t i = 0; i < cache->nlinks; i++)
+		if (cache->links[i].lower == ifindex && !strcmp(cache->links[i].kind, "vlan"))
+			return true;
+	return false;
 }
 
 static int link_new(struct netlink_cache *cache, const struct netlink_link *link)

@@ -34,6 +34,7 @@ struct netlink_cache {
 int netlink_cache_take(struct netlink_cache *cache, const struct nlmsghdr *nlh);
 
 const struct netlink_link *netlink_cache_link(const struct netlink_cache *cache, int ifindex);
+bool netlink_cache_has_vlans(const struct netlink_cache *cache, int ifindex);
 uint64_t netlink_cache_neighbour(const struct netlink_cache *cache, int ifindex,
 				 const struct addr *addr);
 

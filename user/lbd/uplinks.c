@@ -7,19 +7,21 @@
 /* Addresses of one device that are looked at for the first of each family. */
 #define ADDRESSES_MAX 64
 
-/* Native XDP where there is hardware (or what plays it, for a guest) behind the
- * device.  On a veth it would switch GSO off at the peer. */
-static void uplink_choose_hook(struct uplink *uplink, const struct netlink_link *link,
-			       enum hook wanted)
+void uplink_choose_hook(struct uplink *uplink, const struct netlink_link *link, bool has_vlans,
+			enum hook wanted)
 {
 	bool nic = !*link->kind;
 
 	uplink->hook = wanted;
 	uplink->may_fall_back = wanted == HOOK_AUTO;
-	if (wanted == HOOK_AUTO)
+	if (wanted == HOOK_AUTO && has_vlans)
+		uplink->hook = HOOK_TC;
+	else if (wanted == HOOK_AUTO)
 		uplink->hook = nic ? HOOK_XDP : HOOK_XDP_GENERIC;
 	if (wanted != HOOK_AUTO)
 		uplink->reason = "as --hook says";
+	else if (has_vlans)
+		uplink->reason = "VLANs stand on it: XDP would take their packets for its own";
 	else if (nic)
 		uplink->reason = "a NIC";
 	else if (!strcmp(link->kind, "veth"))
@@ -28,7 +30,8 @@ static void uplink_choose_hook(struct uplink *uplink, const struct netlink_link 
 		uplink->reason = "a virtual device";
 }
 
-static void uplink_add(struct uplinks *uplinks, const struct netlink_link *link, enum hook hook)
+static void uplink_add(struct uplinks *uplinks, const struct netlink *netlink,
+		       const struct netlink_link *link, enum hook hook)
 {
 	struct uplink *uplink = &uplinks->list[uplinks->n];
 
@@ -36,7 +39,7 @@ static void uplink_add(struct uplinks *uplinks, const struct netlink_link *link,
 		return;
 	uplink->ifindex = link->ifindex;
 	memcpy(uplink->name, link->name, sizeof(uplink->name));
-	uplink_choose_hook(uplink, link, hook);
+	uplink_choose_hook(uplink, link, netlink_has_vlans(netlink, link->ifindex), hook);
 	uplinks->n++;
 }
 
@@ -52,7 +55,7 @@ static int uplinks_add_named(const struct options *options, const struct netlink
 			netlink_link_by_name(netlink, options->devices[i]);
 
 		if (link)
-			uplink_add(uplinks, link, options->hook);
+			uplink_add(uplinks, netlink, link, options->hook);
 		else
 			err = error_set(error, -ENODEV, "--device: \"%s\" doesn't exist",
 					options->devices[i]);
@@ -72,7 +75,7 @@ static int uplinks_add_default(const struct options *options, struct netlink *ne
 		const struct netlink_link *link = netlink_link_by_index(netlink, ifindexes[i]);
 
 		if (link && !link->loopback)
-			uplink_add(uplinks, link, options->hook);
+			uplink_add(uplinks, netlink, link, options->hook);
 	}
 	return 0;
 }
@@ -188,7 +191,7 @@ int uplinks_update(const struct options *options, struct netlink *netlink, struc
 			netlink_link_by_index(netlink, uplinks->list[i].ifindex);
 
 		if (link)
-			uplink_add(&now, link, options->hook);
+			uplink_add(&now, netlink, link, options->hook);
 	}
 	uplinks_add_addresses(options, netlink, &now);
 	err = uplinks_add_nodeports(options, netlink, &now, error);

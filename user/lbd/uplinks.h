@@ -31,6 +31,12 @@ struct uplinks {
 	size_t nnodeports;
 };
 
+/* Native XDP where there is hardware (or what plays it, for a guest) behind the
+ * device.  On a veth it would switch GSO off at the peer.  TC where VLANs stand on it:
+ * a device, or a veth's other end, may take a tag off a frame before XDP sees it. */
+void uplink_choose_hook(struct uplink *uplink, const struct netlink_link *link, bool has_vlans,
+			enum hook wanted);
+
 /* The uplinks at start.  Returns 0, -ENODEV (a named device doesn't exist, or
  * none has a default route) or another -errno. */
 int uplinks_find(const struct options *options, struct netlink *netlink, struct uplinks *ret,
