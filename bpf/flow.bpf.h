@@ -145,6 +145,23 @@ static __always_inline void flow_touch(const struct packet *p, struct lb_flow *f
 		flow->state = state;
 }
 
+/* Is the reverse entry the flow's own?  Once a flow is over, another may have got its
+ * key. */
+static __always_inline bool flow_owns(const struct packet *p, const struct lb_reply *reply, bool v6)
+{
+	const __be32 *src = p->tuple.v6.src, *dst = p->tuple.v6.dst;
+
+	if (!v6)
+		return reply->frontend[0] == p->tuple.v4.dst && reply->port == p->tuple.v4.dport &&
+		       reply->client[0] == p->tuple.v4.src &&
+		       reply->client_port == p->tuple.v4.sport;
+	return reply->port == p->tuple.v6.dport && reply->client_port == p->tuple.v6.sport &&
+	       !((reply->frontend[0] ^ dst[0]) | (reply->frontend[1] ^ dst[1]) |
+		 (reply->frontend[2] ^ dst[2]) | (reply->frontend[3] ^ dst[3]) |
+		 (reply->client[0] ^ src[0]) | (reply->client[1] ^ src[1]) |
+		 (reply->client[2] ^ src[2]) | (reply->client[3] ^ src[3]));
+}
+
 /* The state that the backend's packets have given the flow's reverse entry, and
  * how long ago the last one was: seldom asked, so functions of their own. */
 __noinline int flow_reply_state(const struct packet *p, __u32 backend_id, __u16 snat_port, bool v6)
@@ -157,7 +174,7 @@ __noinline int flow_reply_state(const struct packet *p, __u32 backend_id, __u16 
 		return LB_FLOW_NEW;
 	flow_reply_key(p, backend, snat_port, &key, v6);
 	reply = reply_find(&key, v6) ?: reply_find_new(&key, v6);
-	return reply ? reply->state : LB_FLOW_NEW;
+	return reply && flow_owns(p, reply, v6) ? reply->state : LB_FLOW_NEW;
 }
 
 __noinline int flow_reply_age_ticks(const struct packet *p, __u32 backend_id, __u16 snat_port,
@@ -171,7 +188,9 @@ __noinline int flow_reply_age_ticks(const struct packet *p, __u32 backend_id, __
 		return 0x7fffffff;
 	flow_reply_key(p, backend, snat_port, &key, v6);
 	reply = reply_find(&key, v6) ?: reply_find_new(&key, v6);
-	return reply ? flow_age_ticks(flow_now_ticks(), reply->seen_ticks) : 0x7fffffff;
+	return reply && flow_owns(p, reply, v6)
+		       ? flow_age_ticks(flow_now_ticks(), reply->seen_ticks)
+		       : 0x7fffffff;
 }
 
 /* No packet for too long, in neither direction?  The reverse entry is asked

@@ -342,7 +342,7 @@ __noinline int flow_begin(struct packet *p, struct flow_found *found, bool v6)
 		return reason;
 	/* Mid-flow TCP without an entry: we are told late. */
 	if (p->protocol == IPPROTO_TCP && !flow_is_syn(p))
-		flow.state = LB_FLOW_ESTABLISHED;
+		flow.state = flow_next_state(p, LB_FLOW_ESTABLISHED);
 	flow_hash(p, v6);
 	reason = flow_pick(p, &frontend, LB_FLOW_ATTEMPT(found->flags), &target.id, v6);
 	if (reason)
@@ -396,7 +396,7 @@ __noinline int flow_promote(const struct packet *p, const struct lb_flow *flow, 
 		return 0;
 	flow_reply_key(p, backend, flow->snat_port, &key, v6);
 	old = reply_find_new(&key, v6);
-	if (!old || old->state == LB_FLOW_NEW)
+	if (!old || old->state == LB_FLOW_NEW || !flow_owns(p, old, v6))
 		return 0;
 	if (old->flags & LB_REPLY_F_SYN_ACK ? !(p->tcp_flags & TCP_FLAG_ACK) ||
 						      p->tcp_ack - old->syn_ack_next > FLOW_ACK_MAX
@@ -406,6 +406,7 @@ __noinline int flow_promote(const struct packet *p, const struct lb_flow *flow, 
 	established = *flow;
 	tuple = p->tuple;
 	established.state = flow_next_state(p, LB_FLOW_ESTABLISHED);
+	established.seen_ticks = flow_now_ticks();
 	*reply = *old;
 	if (reply->tag != flow_tag(&key, v6))
 		return 0; /* the entry became another key's under our eyes */
@@ -462,10 +463,13 @@ __noinline int flow_find_young(const struct packet *p, struct flow_found *found,
 	if (hidden)
 		flow_delete(&tuple, v6);
 	/* The entry isn't ours any more once it has moved.  A SYN's own clock
-	 * runs from the first one sent to this backend. */
+	 * runs from the first one sent to this backend.  Of UDP an answer alone says
+	 * that a flow is more than new: what XDP leaves to TC comes by twice. */
 	if (flow_promote(p, flow, target.id, v6)) {
 		if (flow_has_inside(target.flags, target.snat_port))
 			flow_move_inside(p, target.id, false, v6);
+	} else if (p->protocol == IPPROTO_UDP) {
+		flow->seen_ticks = now;
 	} else if (flow->state != LB_FLOW_NEW || !flow_is_syn(p)) {
 		flow_touch(p, flow, now);
 	}
