@@ -218,7 +218,7 @@ service() {
 			endpoints:
 		END
 		for pod in $(pods); do
-			echo "- {addresses: [$(pod_address "$pod" 4)], nodeName: ${slice_node-node1}, targetRef: {name: $pod}}"
+			echo "- {addresses: [$(pod_address "$pod" 4)], nodeName: ${slice_node-$(pod_node "$pod")}, targetRef: {name: $pod}}"
 		done
 	} >"$work/$1.yaml"
 	lab apply -f "$work/$1.yaml"
