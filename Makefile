@@ -90,7 +90,7 @@ $B/%.o: %.c Makefile VERSION
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$B/user/lbd/datapath.o $(call objects,tests/packet/*.c): $B/lb.skel.h
+$B/user/lbd/datapath.o $B/user/lbd/datapath_sockets.o $(call objects,tests/packet/*.c): $B/lb.skel.h
 
 $B/libguideway.a: $(LIB)
 	$(call say,AR,$@)rm -f $@; $(AR) rcs $@ $^

@@ -29,6 +29,10 @@ const volatile __be32 config_node_address6[4] = {};
 const volatile __u16 config_snat_port_first = 10000;
 const volatile __u16 config_snat_ports = 20000; /* how many */
 
+/* The network namespace whose processes are this node's; those of others are pods'.
+ * 0 = nobody's. */
+const volatile __u64 config_netns_cookie = 0;
+
 /* Refusals (RST, port unreachable) that each CPU answers in a second; what is
  * over that is dropped in silence. */
 const volatile __u32 config_reject_rate = 1000;

@@ -12,6 +12,8 @@
 
 #define NULL ((void *)0)
 #define EINVAL 22
+#define ECONNREFUSED 111
+#define EHOSTUNREACH 113
 #define TC_ACT_SHOT 2
 #define TC_ACT_REDIRECT 7
 
@@ -38,5 +40,8 @@
 
 #include "xdp.bpf.h" /* mouth: uplink, XDP */
 #include "tc.bpf.h"  /* mouths: uplink and pod, TC */
+
+#include "socket_flow.bpf.h" /* 2 to 4 without a packet */
+#include "socket.bpf.h"	     /* mouth: this node's processes */
 
 char LICENSE[] SEC("license") = "GPL";

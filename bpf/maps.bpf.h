@@ -219,6 +219,28 @@ struct {
 	__type(value, struct lb_reply);
 } new_replies6 SEC(".maps");
 
+/* What a socket of this node is connected to; and to whom one sends that isn't. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct lb_socket);
+} sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, LB_MAX_UDP_SOCKETS);
+	__type(key, __u64);
+	__type(value, struct lb_socket);
+} udp_sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, LB_MAX_SOCKET_FLOWS);
+	__type(key, struct lb_socket_flow_key);
+	__type(value, struct lb_socket_flow);
+} socket_flows SEC(".maps");
+
 /* Datagrams whose first fragment went by. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

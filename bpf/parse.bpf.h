@@ -75,7 +75,7 @@ struct packet {
 	__u8 tcp_flags; /* TCP_FLAG_*, 0 for UDP */
 	__u8 tcp_header_bytes;
 	__u8 part;     /* enum packet_part */
-	__u8 from_pod; /* 1: a pod of this node sends it */
+	__u8 from_pod; /* 1: a pod of this node sends it, or the node itself */
 	__u8 stack;    /* 1: its flow goes through the stack (icmp_translate() says) */
 	__u8 pad;
 	__be32 fragment_id; /* IPv4: the 16 bits that there are */

@@ -403,6 +403,60 @@ enum lb_reply_flag {
 	LB_REPLY_F_STACK = 1U << 1,
 };
 
+/* ---- sockets of this node's processes ----------------------------------- */
+
+/* An address and a port. */
+struct lb_place {
+	__be32 addr[4]; /* IPv4: addr[0], the rest 0 */
+	__be16 port;
+	__u8 family; /* 4 or 6; ::ffff:a.b.c.d is 4 */
+	__u8 pad;
+};
+_Static_assert(sizeof(struct lb_place) == 20, "ABI");
+
+enum lb_socket_flag {
+	/* It has sent to frontends without being connected: socket_flows says
+	 * which. */
+	LB_SOCKET_F_UNCONNECTED = 1U << 0,
+};
+
+/* Value of sockets, which the kernel keeps with a socket and frees with it: what
+ * it was connected to.  And of udp_sockets, by cookie: connected UDP sockets alone,
+ * since lbd can't ask the kernel for what it keeps with those. */
+struct lb_socket {
+	__u64 backend;		  /* LB_FLOW_BACKEND(), tag 0; 0 = to nothing of ours */
+	struct lb_place frontend; /* as the process has it */
+	struct lb_place peer;	  /* the backend */
+	__u8 flags;		  /* LB_SOCKET_F_* */
+	__u8 pad[7];
+};
+_Static_assert(sizeof(struct lb_socket) == 56, "ABI");
+
+/* Key of socket_flows: a UDP socket that isn't connected, and a frontend that it
+ * sends to, or a backend that it hears from. */
+enum lb_socket_side {
+	LB_SOCKET_TO = 1,
+	LB_SOCKET_FROM = 2,
+};
+
+struct lb_socket_flow_key {
+	__u64 cookie; /* the socket's */
+	struct lb_place place;
+	__u32 side; /* enum lb_socket_side */
+};
+_Static_assert(sizeof(struct lb_socket_flow_key) == 32, "ABI");
+
+/* Its value.  An LRU map, so with the tag of its key, as in lb_flow. */
+struct lb_socket_flow {
+	__u64 backend;		  /* LB_FLOW_BACKEND() */
+	struct lb_place frontend; /* LB_SOCKET_FROM: as the process has it */
+	__u32 seen_ticks;	  /* LB_SOCKET_TO */
+};
+_Static_assert(sizeof(struct lb_socket_flow) == 32, "ABI");
+
+#define LB_MAX_SOCKET_FLOWS 32768 /* entries */
+#define LB_MAX_UDP_SOCKETS 16384
+
 /* Key of fragments: the datagram. */
 struct lb_fragment_key {
 	__be32 src[4]; /* IPv4: the first word */

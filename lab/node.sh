@@ -98,7 +98,7 @@ lbd_arguments() { # NODE; sets $arguments
 	dir=$(node_dir "$1")
 	arguments=(--source "file:$LAB_DIR/manifests" --device eth0 --hook "$hook"
 		--bpffs "$dir/bpf/guideway" --control "$dir/lbd.sock"
-		--node "$1" --node-address "$(node_ip4 "$1")" --pod-cidr "$(node_pod_cidr4 "$1")")
+		--socket-lb "$(cgroup_dir "$1")" --node "$1" --node-address "$(node_ip4 "$1")" --pod-cidr "$(node_pod_cidr4 "$1")")
 	[[ $ipv6 = no ]] || arguments+=(--node-address "$(node_ip6 "$1")" --pod-cidr "$(node_pod_cidr6 "$1")")
 	arguments+=("${lbd_options[@]}")
 }

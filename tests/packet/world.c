@@ -19,6 +19,7 @@
 uint32_t world_flows = 4096;
 uint32_t world_reject_rate = 1000;
 uint16_t world_snat_ports = 20000;
+bool world_sockets_only;
 const uint8_t world_device_mac[6] = {0x02, 0, 0, 0, 0x01, 0x01};
 const uint8_t world_uplink_mac[6] = {0x02, 0, 0, 0, 0x01, 0x02};
 
@@ -131,6 +132,7 @@ static void world_begin(struct world *world)
 static struct world *world_load(void)
 {
 	struct world *world = calloc(1, sizeof(*world));
+	struct bpf_program *program;
 	struct bpf_map *map;
 	uint32_t jiffy_ns;
 	uint64_t start;
@@ -142,6 +144,7 @@ static struct world *world_load(void)
 	world->skel = lb_bpf__open();
 	must(world->skel);
 	world->skel->rodata->config_hash_seed = WORLD_SEED;
+	must(!maps_netns_cookie((uint64_t *)&world->skel->rodata->config_netns_cookie));
 	maps_jiffies(&jiffy_ns, &start);
 	world->skel->rodata->config_jiffy_ns = jiffy_ns;
 	world->skel->rodata->config_reject_rate = world_reject_rate;
@@ -159,6 +162,12 @@ static struct world *world_load(void)
 		bpf_map__set_max_entries(map, bpf_map__type(map) == BPF_MAP_TYPE_LRU_HASH
 						      ? world_flows
 						      : WORLD_ENTRIES);
+	}
+	bpf_object__for_each_program(program, world->skel->obj)
+	{
+		bool socket = !strncmp(bpf_program__section_name(program), "cgroup/", 7);
+
+		bpf_program__set_autoload(program, socket || !world_sockets_only);
 	}
 	must(!lb_bpf__load(world->skel));
 	return world;

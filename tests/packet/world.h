@@ -10,6 +10,7 @@
 #ifndef WORLD_H
 #define WORLD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <linux/bpf.h>
 
@@ -36,6 +37,9 @@ extern uint32_t world_flows;
 extern uint32_t world_reject_rate;
 /* Ports that flows may get, for world_open() to come. */
 extern uint16_t world_snat_ports;
+/* Load the programs on sockets alone, for world_open() to come: those for packets take
+ * the verifier a hundred times as long. */
+extern bool world_sockets_only;
 #define WORLD_ENTRIES 4096
 
 /* Fresh maps each time; the namespace is made once per process. */

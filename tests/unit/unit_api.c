@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "api.h"
+#include "socket_lb.h"
 
 static char directory[] = "/tmp/guideway-unit-api-XXXXXX";
 static char path[64];
@@ -30,8 +31,12 @@ static struct snapshot snapshot = {.revision = 3};
 static struct maps maps = {
 	.reason_counters_fd = -1, .backend_counters_fd = -1, .max_services = 1, .max_backends = 1};
 static struct attachments attachments;
-static struct view view = {
-	.options = &options, .snapshot = &snapshot, .maps = &maps, .attachments = &attachments};
+static struct socket_lb socket_lb;
+static struct view view = {.options = &options,
+			   .snapshot = &snapshot,
+			   .maps = &maps,
+			   .attachments = &attachments,
+			   .socket_lb = &socket_lb};
 
 static int sync_err; /* what the next sync returns */
 

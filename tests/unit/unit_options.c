@@ -131,6 +131,10 @@ static void limits_of_numbers_are_good_values(void **state)
 	assert_int_equal(options.bypass, PLAN_BYPASS_OFF);
 	ASSERT_PARSED("--services", "labelled");
 	assert_int_equal(options.services, OPTIONS_SERVICES_LABELLED);
+	ASSERT_PARSED("--socket-lb", "/sys/fs/cgroup");
+	assert_string_equal(options.socket_lb, "/sys/fs/cgroup");
+	ASSERT_PARSED("--bypass", "on");
+	assert_string_equal(options.socket_lb, "auto");
 	ASSERT_PARSED("--tc", "clsact");
 	assert_int_equal(options.tc, DATAPATH_TC_CLSACT);
 	ASSERT_PARSED("--snat-ports", "2000-2063");
@@ -299,6 +303,7 @@ static void bad_values_are_named(void **state)
 		{"--bypass", "yes", "--bypass: \"yes\" is not a rule (auto|on|off)"},
 		{"--services", "none",
 		 "--services: \"none\" is not a choice of Services (all|labelled)"},
+		{"--socket-lb", "", "--socket-lb: is empty: CGROUP|auto|off expected"},
 		{"--tc", "tcp", "--tc: \"tcp\" is not a way to attach (auto|tcx|clsact)"},
 		{"--snat-ports", "10000",
 		 "--snat-ports: \"10000\" is not a range of 64 ports or more (FROM-TO)"},
@@ -434,7 +439,7 @@ static void help_has_every_option_on_a_line_of_at_most_100_columns(void **state)
 		assert_true(strlen(line) <= 100);
 		options_seen += strncmp(line, "  --", 4) == 0;
 	}
-	assert_int_equal(options_seen, 36);
+	assert_int_equal(options_seen, 37);
 	free(text);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "socket_lb.h"
 #include "view.h"
 
 #define MAX 32 /* of services, backends and arena lines */
@@ -40,6 +41,7 @@ static struct snapshot snapshot;
 static struct plan plan;
 static struct options options;
 static struct attachments attachments;
+static struct socket_lb socket_lb;
 static struct view view;
 static json_t *root;
 
@@ -152,6 +154,7 @@ static int setup(void **state)
 			     .plan = &plan,
 			     .maps = &maps,
 			     .attachments = &attachments,
+			     .socket_lb = &socket_lb,
 			     .synced_revision = 11,
 			     .nfrontends = 2};
 	return 0;
@@ -497,6 +500,7 @@ static void status_tells_revisions_counts_and_attachments(void **state)
 
 	(void)state;
 	attachments = (struct attachments){.list = list, .n = 2};
+	socket_lb = (struct socket_lb){.path = "/g", .attached = true, .reason = ""};
 	backends[9].state = LB_BACKEND_GONE;
 	status = shown_status();
 	assert_json(json_object_get(status, "node"), "s", "worker1");
@@ -512,10 +516,20 @@ static void status_tells_revisions_counts_and_attachments(void **state)
 		    "[{s:s,s:s,s:s,s:s}, {s:s,s:s,s:s,s:s}]", "device", "veth1", "role", "pod",
 		    "hook", "tc", "reason", "", "device", "eth0", "role", "uplink", "hook",
 		    "xdp-generic", "reason", "so");
+	assert_json(json_object_get(status, "socket_lb"), "{s:s,s:s}", "cgroup", "/g", "reason",
+		    "");
 	assert_json(json_object_get(json_object_get(status, "packets"), "forwarded"), "i", 17);
 	assert_json(json_object_get(json_object_get(status, "bytes"), "forwarded"), "i", 1700);
 	assert_json(json_object_get(json_object_get(status, "packets"), "replied"), "i", 0);
 	assert_int_equal(json_object_size(json_object_get(status, "packets")), LB_REASON_MAX - 1);
+}
+
+static void status_tells_why_processes_are_not_served(void **state)
+{
+	(void)state;
+	socket_lb = (struct socket_lb){.path = "/g", .reason = "the kernel refuses"};
+	assert_json(json_object_get(shown_status(), "socket_lb"), "{s:s,s:s}", "cgroup", "",
+		    "reason", "the kernel refuses");
 }
 
 static void status_lists_refusals_of_snapshot_and_plan(void **state)
@@ -584,6 +598,7 @@ int main(void)
 		TEST(ring_beyond_the_arena_counts_nothing),
 		TEST(totals_beyond_32_bits_are_numbers),
 		TEST(status_tells_revisions_counts_and_attachments),
+		TEST(status_tells_why_processes_are_not_served),
 		TEST(status_lists_refusals_of_snapshot_and_plan),
 		TEST(text_that_is_not_utf8_breaks_nothing),
 	};

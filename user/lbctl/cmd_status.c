@@ -98,6 +98,21 @@ static void absence_print(const struct invocation *invocation, FILE *out)
 	fprintf(out, "Daemon:      not running, stale since %s\n", text);
 }
 
+static void socket_lb_print(const struct value *socket_lb, FILE *out)
+{
+	const char *cgroup = value_get_text(socket_lb, "cgroup");
+
+	fputs("Processes:   ", out);
+	if (*cgroup) {
+		fputs("served, cgroup ", out);
+		table_safe(cgroup, out);
+	} else {
+		fputs("not served: ", out);
+		table_safe(value_get_text(socket_lb, "reason"), out);
+	}
+	fputc('\n', out);
+}
+
 static int status_print(const struct value *status, const struct invocation *invocation, FILE *out)
 {
 	const struct value *refused = value_get(status, "refused");
@@ -110,6 +125,7 @@ static int status_print(const struct value *status, const struct invocation *inv
 		summary_print(status, out);
 	counts_print(status, out);
 	if (!invocation->from_pins) {
+		socket_lb_print(value_get(status, "socket_lb"), out);
 		fputc('\n', out);
 		err = table_print(TABLE(attachment_columns), value_get(status, "attachments"), wide,
 				  out);

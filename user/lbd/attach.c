@@ -29,19 +29,42 @@ static const struct {
 	[ATTACH_TCX_EGRESS] = {"tcx-egress", ATTACH_BPF_TCX_EGRESS, ATTACH_BPF_F_BEFORE},
 	[ATTACH_CLSACT_INGRESS] = {"clsact-ingress", 0, 0},
 	[ATTACH_CLSACT_EGRESS] = {"clsact-egress", 0, 0},
+	[ATTACH_CGROUP_CONNECT4] = {"cgroup-connect4", BPF_CGROUP_INET4_CONNECT, 0},
+	[ATTACH_CGROUP_CONNECT6] = {"cgroup-connect6", BPF_CGROUP_INET6_CONNECT, 0},
+	[ATTACH_CGROUP_SENDMSG4] = {"cgroup-sendmsg4", BPF_CGROUP_UDP4_SENDMSG, 0},
+	[ATTACH_CGROUP_SENDMSG6] = {"cgroup-sendmsg6", BPF_CGROUP_UDP6_SENDMSG, 0},
+	[ATTACH_CGROUP_RECVMSG4] = {"cgroup-recvmsg4", BPF_CGROUP_UDP4_RECVMSG, 0},
+	[ATTACH_CGROUP_RECVMSG6] = {"cgroup-recvmsg6", BPF_CGROUP_UDP6_RECVMSG, 0},
+	[ATTACH_CGROUP_GETPEERNAME4] = {"cgroup-getpeername4", BPF_CGROUP_INET4_GETPEERNAME, 0},
+	[ATTACH_CGROUP_GETPEERNAME6] = {"cgroup-getpeername6", BPF_CGROUP_INET6_GETPEERNAME, 0},
+	[ATTACH_CGROUP_RELEASE] = {"cgroup-release", BPF_CGROUP_INET_SOCK_RELEASE, 0},
 };
 
 /* Our clsact filter: first in the chain, by a handle that nobody else uses. */
 #define ATTACH_CLSACT_PRIORITY 1
 #define ATTACH_CLSACT_HANDLE 0x6777
 
-static void attach_name(char ret[32], const struct attach_point *point)
+static bool hook_is_cgroup(enum attach_hook hook)
 {
-	snprintf(ret, 32, "%s-%d", hooks[point->hook].name, point->ifindex);
+	return hook >= ATTACH_CGROUP_CONNECT4;
 }
 
-/* The ifindex of a link's device, 0 = gone; and its program's id. */
-static int link_info(int link_fd, int *ret_ifindex, __u32 *ret_program)
+static void attach_name(char ret[32], const struct attach_point *point)
+{
+	if (hook_is_cgroup(point->hook))
+		snprintf(ret, 32, "%s", hooks[point->hook].name);
+	else
+		snprintf(ret, 32, "%s-%d", hooks[point->hook].name, point->ifindex);
+}
+
+/* What a link is on: a device's ifindex, a cgroup's id. */
+static uint64_t attach_target(const struct attach_point *point)
+{
+	return hook_is_cgroup(point->hook) ? point->cgroup_id : (uint64_t)point->ifindex;
+}
+
+/* The link's target, 0 = gone; and its program's id. */
+static int link_info(int link_fd, enum attach_hook hook, uint64_t *ret_target, __u32 *ret_program)
 {
 	struct bpf_link_info info = {0};
 	__u32 length = sizeof(info);
@@ -49,7 +72,7 @@ static int link_info(int link_fd, int *ret_ifindex, __u32 *ret_program)
 	if (bpf_obj_get_info_by_fd(link_fd, &info, &length))
 		return -errno;
 	/* tcx has its ifindex at the same place of the union. */
-	*ret_ifindex = info.xdp.ifindex;
+	*ret_target = hook_is_cgroup(hook) ? info.cgroup.cgroup_id : info.xdp.ifindex;
 	*ret_program = info.prog_id;
 	return 0;
 }
@@ -65,7 +88,7 @@ static int program_id(int program_fd, __u32 *ret)
 	return 0;
 }
 
-/* Remove a pin; the device is free again when this returns. */
+/* Remove a pin; the device or cgroup is free again when this returns. */
 static int link_remove(const char *path)
 {
 	int fd = bpf_obj_get(path);
@@ -83,13 +106,14 @@ static int link_remove(const char *path)
 static int link_adopt(const char *path, const struct attach_point *point)
 {
 	__u32 wanted = 0, current = 0;
-	int ifindex = 0, err, fd = bpf_obj_get(path);
+	uint64_t target = 0;
+	int err, fd = bpf_obj_get(path);
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	err = link_info(fd, &ifindex, &current);
+	err = link_info(fd, point->hook, &target, &current);
 	err = err ?: program_id(point->program_fd, &wanted);
-	if (!err && ifindex != point->ifindex)
+	if (!err && target != attach_target(point))
 		err = link_remove(path);
 	else if (!err && current == wanted)
 		err = 1;
@@ -102,8 +126,9 @@ static int link_adopt(const char *path, const struct attach_point *point)
 static int link_create(const char *path, const struct attach_point *point)
 {
 	DECLARE_LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = hooks[point->hook].flags);
+	int target = hook_is_cgroup(point->hook) ? point->cgroup_fd : point->ifindex;
 	int err = 0,
-	    fd = bpf_link_create(point->program_fd, point->ifindex, hooks[point->hook].type, &opts);
+	    fd = bpf_link_create(point->program_fd, target, hooks[point->hook].type, &opts);
 
 	if (fd < 0)
 		return -errno;
@@ -236,7 +261,8 @@ int attach_ensure(const char *dir, const struct attach_point *point, struct erro
 				 "device %s carries another XDP program; --hook tc goes without",
 				 point->device);
 	if (err)
-		return error_set(error, err, "device %s: can't attach %s: %s", point->device,
+		return error_set(error, err, "%s %s: can't attach %s: %s",
+				 hook_is_cgroup(point->hook) ? "cgroup" : "device", point->device,
 				 hooks[point->hook].name, strerror(-err));
 	return 0;
 }

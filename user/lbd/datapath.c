@@ -12,6 +12,7 @@
 
 #include "attach.h"
 #include "datapath.h"
+#include "datapath_sockets.h"
 #include "lb.skel.h"
 #include "log.h"
 #include "pins.h"
@@ -27,6 +28,8 @@ struct datapath {
 	struct maps *maps;
 	bool tcx; /* else clsact */
 	bool fresh;
+	struct attach_point socket_points[DATAPATH_SOCKET_HOOKS];
+	size_t nsocket_points; /* all or 0 */
 };
 
 const char *hook_name(enum hook hook)
@@ -184,6 +187,9 @@ static int maps_prepare(const struct datapath_config *config, struct lb_bpf *ske
 		{skel->maps.reason_counters, NULL, 0, 0, 1},
 		{skel->maps.reject_tokens, NULL, 0, 0, 1},
 		{skel->maps.fragments, NULL, 0, 0, 1},
+		{skel->maps.sockets, NULL, 0, 0, 1},
+		{skel->maps.socket_flows, NULL, 0, 0, 1},
+		{skel->maps.udp_sockets, NULL, 0, 0, 1},
 		{skel->maps.data_frontend_filter, NULL, 0, 0, 1},
 		{skel->maps.data_settings, NULL, 0, 0, 1},
 	};
@@ -267,6 +273,7 @@ int datapath_open(const struct datapath_config *config, struct datapath **ret, s
 			config->snat_port_last - config->snat_port_first + 1;
 	}
 	err = maps_prepare(config, datapath->skel, error);
+	err = err ?: datapath_sockets_prepare(datapath->skel, config->sockets, error);
 	if (err)
 		goto out;
 	err = lb_bpf__load(datapath->skel);
@@ -340,7 +347,7 @@ static int attach_xdp(struct datapath *datapath, struct datapath_device *device,
 int datapath_attach(struct datapath *datapath, struct datapath_device *devices, size_t n,
 		    struct error *error)
 {
-	struct attach_point *points = calloc(3 * n + 1, sizeof(*points));
+	struct attach_point *points = calloc(3 * n + DATAPATH_SOCKET_HOOKS, sizeof(*points));
 	int uplink_fd = bpf_program__fd(datapath->skel->progs.lb_tc_uplink);
 	int pod_fd = bpf_program__fd(datapath->skel->progs.lb_tc_pod);
 	int egress_fd = bpf_program__fd(datapath->skel->progs.lb_tc_egress);
@@ -357,8 +364,8 @@ int datapath_attach(struct datapath *datapath, struct datapath_device *devices, 
 		/* The way back before the way in, and TC before XDP: it does
 		 * alone what XDP does. */
 		const struct attach_point tc[] = {
-			{out, device->ifindex, device->name, egress_fd},
-			{in, device->ifindex, device->name, uplink ? uplink_fd : pod_fd},
+			{out, device->ifindex, device->name, egress_fd, 0, 0},
+			{in, device->ifindex, device->name, uplink ? uplink_fd : pod_fd, 0, 0},
 		};
 		struct error one;
 		int failed = 0;
@@ -375,9 +382,23 @@ int datapath_attach(struct datapath *datapath, struct datapath_device *devices, 
 			*error = one;
 		}
 	}
+	for (size_t i = 0; i < datapath->nsocket_points; i++)
+		points[npoints++] = datapath->socket_points[i];
 	if (attach_prune(datapath->dir, points, npoints) && !err)
 		err = error_set(error, -EIO, "--bpffs %s: a link can't be removed", datapath->dir);
 	free(points);
+	return err;
+}
+
+int datapath_attach_sockets(struct datapath *datapath, const char *cgroup, int cgroup_fd,
+			    struct error *error)
+{
+	int err = datapath_sockets_points(datapath->skel, cgroup, cgroup_fd,
+					  datapath->socket_points, error);
+
+	for (size_t i = 0; i < DATAPATH_SOCKET_HOOKS && !err; i++)
+		err = attach_ensure(datapath->dir, &datapath->socket_points[i], error);
+	datapath->nsocket_points = err ? 0 : DATAPATH_SOCKET_HOOKS;
 	return err;
 }
 

@@ -42,6 +42,7 @@ struct datapath_config {
 	const struct addr *node_addresses; /* the source of flows that need one of ours */
 	size_t nnode_addresses;
 	uint16_t snat_port_first, snat_port_last; /* of those, host order */
+	bool sockets;				  /* load what datapath_attach_sockets() attaches */
 };
 
 /* What is to be attached: one device in one role. */
@@ -82,6 +83,14 @@ bool datapath_is_fresh(const struct datapath *datapath);
  * the others are done all the same; then the first -errno is returned. */
 int datapath_attach(struct datapath *datapath, struct datapath_device *devices, size_t n,
 		    struct error *error);
+
+/*
+ * Attach to a cgroup: its processes that are in our network namespace become clients of
+ * services.  All hooks or none.  To be called before datapath_attach(), which takes
+ * the links of a lbd before away where it wasn't.
+ */
+int datapath_attach_sockets(struct datapath *datapath, const char *cgroup, int cgroup_fd,
+			    struct error *error);
 
 /* Close what this process holds; pins and traffic stay. */
 void datapath_close(struct datapath *datapath);

@@ -245,6 +245,9 @@ static int lbd_read(struct lbd *lbd, struct error *error)
 	err = uplinks_find(&lbd->options, sync->netlink, &sync->uplinks, error);
 	if (err)
 		return err;
+	err = socket_lb_find(lbd->options.socket_lb, &sync->socket_lb, error);
+	if (err)
+		return err;
 	err = source_open(&lbd->options, &sync->source, error);
 	if (err)
 		return err;
@@ -343,6 +346,7 @@ static int lbd_start(struct lbd *lbd, struct error *error)
 		.snat_port_last = options->snat_ports.last,
 		.node_addresses = lbd->sync.uplinks.addresses,
 		.nnode_addresses = lbd->sync.uplinks.naddresses,
+		.sockets = lbd->sync.socket_lb.fd >= 0,
 	};
 	struct sync *sync = &lbd->sync;
 	int err;
@@ -357,6 +361,8 @@ static int lbd_start(struct lbd *lbd, struct error *error)
 			       error);
 	if (!err)
 		err = datapath_open(&config, &sync->datapath, error);
+	if (!err)
+		err = socket_lb_attach(&sync->socket_lb, sync->datapath, error);
 	if (err)
 		return err;
 	sync->view.maps = sync->maps = datapath_maps(sync->datapath);
@@ -385,6 +391,8 @@ static void lbd_init(struct lbd *lbd)
 
 	sync->options = sync->view.options = &lbd->options;
 	sync->view.attachments = &sync->attached;
+	sync->view.socket_lb = &sync->socket_lb;
+	sync->socket_lb.fd = -1;
 	sync->view.syncs = &sync->syncs;
 	sync->view.started_ms = uv_hrtime() / 1000000;
 }

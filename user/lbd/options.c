@@ -49,6 +49,8 @@ static const struct option_spec specs[] = {
 	 option_set_tc, FIELD(tc)},
 	{"bypass", "auto|on|off", "which flows skip the stack; auto: those no NetworkPolicy rules",
 	 option_set_bypass, FIELD(bypass)},
+	{"socket-lb", "CGROUP|auto|off", "whose processes are clients (default: all of this node)",
+	 option_set_text, FIELD(socket_lb)},
 	{"snat-ports", "FROM-TO", "of the node's address, for flows that need it (10000-29999)",
 	 option_set_ports, FIELD(snat_ports)},
 	{"linger", "S", "a removed backend keeps its TCP flows so long (default: 30)",
@@ -281,6 +283,7 @@ static void options_default(struct options *options)
 {
 	*options = (struct options){
 		.hook = HOOK_AUTO,
+		.socket_lb = "auto",
 		.snat_ports = {10000, 29999},
 		.linger_s = 30,
 		.health = {.kind = HEALTH_NONE},

@@ -59,6 +59,7 @@ struct options {
 	enum hook hook;
 	enum datapath_tc tc;
 	enum plan_bypass bypass;
+	const char *socket_lb; /* a cgroup's path, "auto" or "off" */
 	struct option_ports snat_ports;
 	uint32_t linger_s;
 	struct health_check health;

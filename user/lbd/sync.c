@@ -7,6 +7,8 @@
 #include <uv.h>
 
 #include "apply.h"
+#include "log.h"
+#include "socket_wake.h"
 
 /* Something to show until there is a snapshot. */
 static void sync_wait(struct sync *sync, const struct source_node *node)
@@ -238,6 +240,23 @@ static int sync_hold(struct sync *sync, const struct error *why, struct error *e
 	return err ?: error_set(error, -EAGAIN, "waiting for %s", why->text);
 }
 
+/* Sockets that are connected to what is gone. */
+static void sync_wake_sockets(struct sync *sync)
+{
+	int n;
+
+	if (!sync->socket_lb.attached)
+		return;
+	/* A lbd before may not have come so far. */
+	n = socket_wake(sync->maps, sync->sockets_woken ? sync->plan : NULL);
+	sync->sockets_woken = true;
+	if (n > 0)
+		log_info("ended sockets of this node whose backend is gone sockets=%d", n);
+	else if (n < 0)
+		log_warn("sockets of this node whose backend is gone can't be ended: %s",
+			 strerror(-n));
+}
+
 int sync_run(struct sync *sync, struct error *error)
 {
 	uint64_t start_ns = uv_hrtime();
@@ -253,8 +272,10 @@ int sync_run(struct sync *sync, struct error *error)
 		err = sync_plan(sync, error);
 	if (!err)
 		err = sync_apply(sync, error);
-	if (!err)
+	if (!err) {
 		sync->view.synced_revision = sync->snapshot->revision;
+		sync_wake_sockets(sync);
+	}
 	sync->took_ms = (uv_hrtime() - start_ns) / 1000000;
 	if (!err && !plan_is_empty(sync->plan))
 		metrics_sync_add(&sync->syncs, (uv_hrtime() - (sync->event_ns ?: start_ns)) / 1000);
@@ -280,6 +301,7 @@ void sync_close(struct sync *sync)
 {
 	attachments_clear(&sync->attached);
 	devices_close(sync->devices);
+	socket_lb_close(&sync->socket_lb);
 	datapath_close(sync->datapath);
 	plan_free(sync->plan);
 	snapshot_free(sync->snapshot);

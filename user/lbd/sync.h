@@ -23,6 +23,7 @@
 #include "netlink.h"
 #include "options.h"
 #include "plan.h"
+#include "socket_lb.h"
 #include "source.h"
 #include "uplinks.h"
 #include "view.h"
@@ -45,6 +46,8 @@ struct sync {
 	struct health_ports *ports; /* NULL likewise: nobody listens */
 	struct attachments attached;
 	bool attach_failed;
+	struct socket_lb socket_lb;
+	bool sockets_woken;	    /* those of before this lbd, too */
 	struct view view;	    /* of all this, for the API */
 	uint64_t took_ms;	    /* the last run */
 	uint64_t event_ns;	    /* when the first event since the last run was seen; 0 = none */

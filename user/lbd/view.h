@@ -23,6 +23,7 @@
 struct metrics_syncs;
 struct health;
 struct health_ports;
+struct socket_lb;
 
 struct view {
 	const struct options *options;
@@ -30,6 +31,7 @@ struct view {
 	const struct plan *plan; /* for its refusals; NULL or made from that snapshot */
 	const struct maps *maps;
 	const struct attachments *attachments;
+	const struct socket_lb *socket_lb;
 	const struct health *health;	   /* NULL = off */
 	const struct health_ports *ports;  /* NULL = nobody listens */
 	uint64_t synced_revision;	   /* of the last snapshot that is in the maps as a whole */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "reason.h"
+#include "socket_lb.h"
 #include "view.h"
 
 static json_t *attachments_json(const struct attachments *attachments)
@@ -22,6 +23,16 @@ static json_t *attachments_json(const struct attachments *attachments)
 		json_array_append_new(array, row);
 	}
 	return array;
+}
+
+/* Who of this node's processes is served. */
+static json_t *socket_lb_json(const struct socket_lb *socket_lb)
+{
+	json_t *object = json_object();
+
+	view_set_text(object, "cgroup", socket_lb->attached ? socket_lb->path : "");
+	view_set_text(object, "reason", socket_lb->attached ? "" : socket_lb->reason);
+	return object;
 }
 
 static json_t *refusals_json(const struct view *view)
@@ -111,6 +122,7 @@ char *view_status(const struct view *view, const struct lb_reason_counter reason
 			    json_integer((json_int_t)count_backends(view->maps)));
 	json_object_set_new(status, "frontends", json_integer((json_int_t)view->nfrontends));
 	json_object_set_new(status, "attachments", attachments_json(view->attachments));
+	json_object_set_new(status, "socket_lb", socket_lb_json(view->socket_lb));
 	json_object_set_new(status, "refused", refusals_json(view));
 	json_object_set_new(status, "packets", reasons_json(reasons, false));
 	json_object_set_new(status, "bytes", reasons_json(reasons, true));

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -128,6 +129,7 @@ int maps_open(const char *bpffs_dir, struct maps **ret, struct error *error)
 	memset(maps->udp_flows_fd, -1, sizeof(maps->udp_flows_fd));
 	memset(maps->affinity_fd, -1, sizeof(maps->affinity_fd));
 	maps->reason_counters_fd = maps->backend_counters_fd = -1;
+	maps->sockets_fd = maps->udp_sockets_fd = -1;
 	maps->ncpus = libbpf_num_possible_cpus();
 
 	for (size_t i = 0; i < ARRAYS && !err; i++)
@@ -152,6 +154,8 @@ int maps_open(const char *bpffs_dir, struct maps **ret, struct error *error)
 	err = err ?: hash_open(bpffs_dir, "new_flows6", &maps->new_flows_fd[1], NULL, error);
 	err = err ?: hash_open(bpffs_dir, "affinity4", &maps->affinity_fd[0], NULL, error);
 	err = err ?: hash_open(bpffs_dir, "affinity6", &maps->affinity_fd[1], NULL, error);
+	err = err ?: hash_open(bpffs_dir, "sockets", &maps->sockets_fd, NULL, error);
+	err = err ?: hash_open(bpffs_dir, "udp_sockets", &maps->udp_sockets_fd, NULL, error);
 	err = err
 		      ?: hash_open(bpffs_dir, "reason_counters", &maps->reason_counters_fd, NULL,
 				   error);
@@ -197,6 +201,8 @@ void maps_close(struct maps *maps)
 		fd_close(maps->new_flows_fd[family]);
 		fd_close(maps->affinity_fd[family]);
 	}
+	fd_close(maps->sockets_fd);
+	fd_close(maps->udp_sockets_fd);
 	fd_close(maps->reason_counters_fd);
 	fd_close(maps->backend_counters_fd);
 	free(maps->ring_changes);
@@ -256,4 +262,17 @@ void maps_jiffies(uint32_t *ret_jiffy_ns, uint64_t *ret_start)
 	*ret_jiffy_ns = tick.tv_nsec ? tick.tv_nsec : 4000000;
 	/* It begins five minutes before it wraps at 32 bits (linux/jiffies.h). */
 	*ret_start = (uint32_t) - (300 * (1000000000 / *ret_jiffy_ns));
+}
+
+int maps_netns_cookie(uint64_t *ret)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
+	socklen_t length = sizeof(*ret);
+
+	if (fd < 0)
+		return -errno;
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret, &length))
+		err = -errno;
+	close(fd);
+	return err;
 }

@@ -47,6 +47,7 @@ struct maps {
 	int addresses_fd[2];
 	int frontends_fd[2], flows_fd[2], udp_flows_fd[2], new_flows_fd[2]; /* [0] IPv4, [1] IPv6 */
 	int sources_fd[2], affinity_fd[2];
+	int sockets_fd, udp_sockets_fd;
 	/* By LB_RING_INDEX(), kept by this process as it writes them. */
 	struct maps_ring_change *ring_changes; /* NULL = nobody writes */
 	int reason_counters_fd, backend_counters_fd;
@@ -130,6 +131,11 @@ struct maps_affinity {
 int maps_affinity_each(const struct maps *maps,
 		       void (*each)(void *arg, const struct maps_affinity *affinity), void *arg);
 
+/* Call each() for every connected UDP socket of this node's processes.  0 or -errno. */
+int maps_udp_sockets_each(const struct maps *maps,
+			  void (*each)(void *arg, uint64_t cookie, const struct lb_socket *socket),
+			  void *arg);
+
 /* Add a ring's slots to slots[], by backend id; false: a ring that maps can't hold. */
 bool maps_ring_count(const struct maps *maps, uint64_t ring, uint32_t *slots);
 
@@ -146,5 +152,9 @@ uint64_t maps_now_ticks(void);
 /* The kernel's clock of ticks that the programs read, which follows
  * CLOCK_MONOTONIC: the length of a tick in ns, and the count it began with. */
 void maps_jiffies(uint32_t *ret_jiffy_ns, uint64_t *ret_start);
+
+/* The kernel's number of the network namespace that we are in, by which the programs
+ * tell our sockets from pods'.  Returns 0 or -errno (-ENOPROTOOPT before 5.14). */
+int maps_netns_cookie(uint64_t *ret);
 
 #endif

@@ -193,3 +193,26 @@ int maps_affinity_each(const struct maps *maps,
 
 	return err ?: maps_hash_each(maps->affinity_fd[1], affinity_seen6, &walk);
 }
+
+/* ---- sockets ----------------------------------------------------------------------- */
+
+struct socket_walk {
+	void (*each)(void *arg, uint64_t cookie, const struct lb_socket *socket);
+	void *arg;
+};
+
+static void socket_seen(void *arg, const void *key, const void *value)
+{
+	const struct socket_walk *walk = arg;
+
+	walk->each(walk->arg, *(const uint64_t *)key, value);
+}
+
+int maps_udp_sockets_each(const struct maps *maps,
+			  void (*each)(void *arg, uint64_t cookie, const struct lb_socket *socket),
+			  void *arg)
+{
+	struct socket_walk walk = {each, arg};
+
+	return maps_hash_each(maps->udp_sockets_fd, socket_seen, &walk);
+}
