@@ -81,8 +81,20 @@ nonsense_is_400() {
 	same "$(status_of -d '{"heads":3}' $coin/)" 404
 }
 
-raw() { # REQUEST: the first line of the answer
-	printf '%b' "$1" | inside timeout 3 socat -t 1 - TCP:127.0.0.1:5001 | head -n 1 | tr -d '\r'
+# A body that comes in pieces, and one that never ends.
+bodies_come_in_chunks() {
+	local chunked=(-H 'Transfer-Encoding: chunked' -H 'Expect:')
+	matches "$(get "${chunked[@]}" -d '{"heads":2}' $coin/compute)" '^\{"heads_required":2,"total_flips":[0-9]+\}$'
+	matches "$(raw 'POST /compute HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{"h\r\n1;x=y\r\ne\r\n8\r\nads": 3}\r\n0\r\nX: y\r\n\r\n' 5002)" '^HTTP/1.1 200 OK$'
+	same "$(status_of "${chunked[@]}" -d '{' $coin/compute)" 400
+	same "$(head -c 70000 /dev/zero | status_of "${chunked[@]}" --data-binary @- $coin/compute)" 413
+	fails status_of "${chunked[@]}" --data-binary @/dev/zero $coin/compute
+	# The connection is kept.
+	same "$(get "${chunked[@]}" -o /dev/null -o /dev/null -w '%{num_connects}' -d '{"heads":2}' $coin/compute $coin/compute)" 10
+}
+
+raw() { # REQUEST [PORT]: the first line of the answer
+	printf '%b' "$1" | inside timeout 3 socat -t 1 - "TCP:127.0.0.1:${2-5001}" | head -n 1 | tr -d '\r'
 }
 
 hosts_are_needed() {
@@ -144,6 +156,7 @@ check "sale: GET / welcomes" the_sale_welcomes
 check "sale: GET /buy sells something to whoever it is" the_sale_sells
 check "coinflip: POST /compute flips until so many heads have come" coins_are_flipped
 check "coinflip: nonsense is answered 400, too much of it 413" nonsense_is_400
+check "coinflip: a body may come in chunks" bodies_come_in_chunks
 check "a request needs one Host, and gets one answer" hosts_are_needed
 check "hello: without Redis the page does without its counter" without_redis_the_page_does_without
 check "hello: with Redis it counts" with_redis_it_counts

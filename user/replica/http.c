@@ -4,18 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include <jansson.h>
 #include <microhttpd.h>
 
+#include "clients.h"
 #include "http.h"
+#include "http_headers.h"
 
-#define MAX_BODY_BYTES (64 * 1024) /* of a request; more is 413 */
+#define MAX_READ_BYTES (1024 * 1024) /* of a body that is too long, before we hang up */
 #define MAX_HEADER_BYTES (8 * 1024)
-#define IDLE_S 300 /* a silent connection is closed */
 #define BACKLOG 4096
 #define SPARE_FDS 16 /* of the limit, for all but connections */
 
@@ -32,8 +31,8 @@ struct request {
 		REQUEST_ANSWERED, /* ... has answered: to be sent */
 	} state;
 	struct reply reply;
-	char *body;
-	size_t body_bytes;
+	char *body;	   /* MAX_BODY_BYTES at most */
+	size_t body_bytes; /* that have come */
 };
 
 struct http {
@@ -42,15 +41,8 @@ struct http {
 	const struct replica *replica;
 	unsigned int in_flight; /* requests begun and not ended */
 	int64_t last_end_ms;
+	struct clients clients;
 };
-
-int64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 const struct app *http_app(const char *name)
 {
@@ -209,42 +201,34 @@ void request_answer(struct request *request, struct reply *reply)
 
 /* ---- libmicrohttpd's callbacks ----------------------------------------- */
 
-static const char *header(struct MHD_Connection *connection, const char *name)
+static struct client *client_of(struct MHD_Connection *connection)
 {
-	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+	return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+		->socket_context;
 }
 
-static enum MHD_Result count_host(void *arg, enum MHD_ValueKind kind, const char *key,
-				  const char *value)
+static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
+			  enum MHD_ConnectionNotificationCode code)
 {
-	(void)kind;
-	(void)value;
-	*(int *)arg += !strcasecmp(key, MHD_HTTP_HEADER_HOST);
-	return MHD_YES;
+	struct http *http = arg;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		*context = client_add(
+			&http->clients,
+			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+				->connect_fd);
+	} else {
+		client_remove(*context);
+		*context = NULL;
+	}
 }
 
-/* What is wrong with a request's headers; NULL = nothing.  *ret_status is for the
- * answer.  RFC 9112, 3.2: one Host, from HTTP/1.1 on. */
-static const char *headers_refusal(struct MHD_Connection *connection, const char *version,
-				   unsigned int *ret_status)
+static void client_turns(struct MHD_Connection *connection, int64_t may_take_ms)
 {
-	const char *length = header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
-	int hosts = 0;
+	struct client *client = client_of(connection);
 
-	MHD_get_connection_values(connection, MHD_HEADER_KIND, count_host, &hosts);
-	if (hosts > 1 || (!hosts && !strcmp(version, MHD_HTTP_VERSION_1_1))) {
-		*ret_status = MHD_HTTP_BAD_REQUEST;
-		return "one Host header is needed";
-	}
-	if (header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING)) {
-		*ret_status = MHD_HTTP_LENGTH_REQUIRED;
-		return "a body needs a Content-Length";
-	}
-	if (length && strtoull(length, NULL, 10) > MAX_BODY_BYTES) {
-		*ret_status = MHD_HTTP_CONTENT_TOO_LARGE;
-		return "the body is too long";
-	}
-	return NULL;
+	if (client)
+		client_may_take(client, may_take_ms);
 }
 
 static void *on_first_line(void *arg, const char *uri, struct MHD_Connection *connection)
@@ -254,6 +238,7 @@ static void *on_first_line(void *arg, const char *uri, struct MHD_Connection *co
 
 	(void)uri;
 	http->in_flight++;
+	client_turns(connection, CLIENT_REQUEST_MS);
 	if (request) {
 		request->http = http;
 		request->connection = connection;
@@ -261,17 +246,21 @@ static void *on_first_line(void *arg, const char *uri, struct MHD_Connection *co
 	return request;
 }
 
+/* What is too long is counted, so that it can be answered when it has come: in its
+ * midst libmicrohttpd takes no answer. */
 static enum MHD_Result body_add(struct request *request, const char *data, size_t bytes)
 {
-	char *grown = NULL;
+	size_t before = request->body_bytes;
+	char *grown;
 
-	if (request->body_bytes + bytes <= MAX_BODY_BYTES)
-		grown = realloc(request->body, request->body_bytes + bytes + 1);
+	request->body_bytes += bytes;
+	if (request->body_bytes > MAX_BODY_BYTES)
+		return request->body_bytes > MAX_READ_BYTES ? MHD_NO : MHD_YES;
+	grown = realloc(request->body, request->body_bytes + 1);
 	if (!grown)
 		return MHD_NO;
-	memcpy(grown + request->body_bytes, data, bytes);
+	memcpy(grown + before, data, bytes);
 	request->body = grown;
-	request->body_bytes += bytes;
 	grown[request->body_bytes] = '\0';
 	return MHD_YES;
 }
@@ -307,6 +296,9 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 		request->state = REQUEST_READ;
 		return answer(request->http, connection, &request->reply, NULL);
 	}
+	if (request->body_bytes > MAX_BODY_BYTES)
+		return answer_error(request, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too long",
+				    NULL);
 	return answer_request(request, path, method);
 }
 
@@ -316,8 +308,8 @@ static void on_end(void *arg, struct MHD_Connection *connection, void **context,
 	struct request *request = *context;
 	struct http *http = arg;
 
-	(void)connection;
 	(void)code;
+	client_turns(connection, CLIENT_IDLE_MS);
 	http->in_flight--;
 	http->last_end_ms = clock_ms();
 	if (!request)
@@ -350,9 +342,9 @@ static struct MHD_Daemon *daemon_start(struct http *http, uint16_t port, unsigne
 	struct MHD_OptionItem options[] = {
 		{MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_first_line, http},
 		{MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_end, http},
+		{MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, http},
 		{MHD_OPTION_CONNECTION_LIMIT, connection_limit(), NULL},
 		{MHD_OPTION_CONNECTION_MEMORY_LIMIT, MAX_HEADER_BYTES, NULL},
-		{MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, NULL},
 		{MHD_OPTION_LISTEN_BACKLOG_SIZE, BACKLOG, NULL},
 		{MHD_OPTION_END, 0, NULL},
 	};
@@ -400,15 +392,18 @@ int http_fd(const struct http *http)
 
 int http_timeout_ms(const struct http *http)
 {
+	int check_ms = clients_timeout_ms(&http->clients);
 	MHD_UNSIGNED_LONG_LONG ms;
 
-	if (MHD_get_timeout(http->daemon, &ms) != MHD_YES)
-		return -1;
+	if (MHD_get_timeout(http->daemon, &ms) != MHD_YES ||
+	    (check_ms >= 0 && ms > (unsigned int)check_ms))
+		return check_ms;
 	return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
 void http_run(struct http *http)
 {
+	clients_check(&http->clients);
 	MHD_run(http->daemon);
 }
 

@@ -36,6 +36,4 @@ void http_run(struct http *http);
 /* When the last request ended, by clock_ms(); -1 = one is under way. */
 int64_t http_idle_since_ms(const struct http *http);
 
-int64_t clock_ms(void); /* CLOCK_MONOTONIC */
-
 #endif

@@ -12,7 +12,7 @@
 
 #include <hiredis/async.h>
 
-#include "http.h"
+#include "clients.h"
 
 #define LOOKUP_POLL_MS 20 /* how often a look-up that runs is looked after */
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "app.h"
+#include "clients.h"
 #include "http.h"
 #include "redis.h"
 
