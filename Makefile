@@ -40,7 +40,7 @@ endif
 objects  = $(patsubst %.c,$B/%.o,$(wildcard $(1)))
 LIB      := $(call objects,user/lib/*.c)
 LBD      := $(filter-out $B/user/lbd/lbd.o,$(call objects,user/lbd/*.c))
-PROGRAMS := $(addprefix $B/,lbd lbctl replica)
+PROGRAMS := $(addprefix $B/,lbd lbctl replica lab-objects)
 UNIT     := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/unit_*.c))
 PACKET   := $(patsubst tests/packet/%.c,$B/tests/%,$(wildcard tests/packet/packet_*.c))
 TOOLS    := $(patsubst tests/tools/%.c,$B/tests/%,$(wildcard tests/tools/*.c))
@@ -107,6 +107,9 @@ $B/lbctl: $(call objects,user/lbctl/*.c) $B/libguideway.a
 $B/replica: $(call objects,user/replica/*.c) $B/libguideway.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(REPLICA_LIBS) -o $@
 
+$B/lab-objects: $B/lab/objects.o $B/libguideway.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ -ljansson -lyaml -o $@
+
 # ---- tests
 $(UNIT): $B/tests/%: $B/tests/unit/%.o $(filter-out $B/tests/unit/unit_%.o,$(call objects,tests/unit/*.c)) $B/liblbd.a $B/libguideway.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(TEST_LIBS) $(LBD_LIBS) -lm -o $@
@@ -163,7 +166,7 @@ $B/tests/fuzz_%: $B/tests/fuzz/fuzz_%.o $B/user/lbctl/answer.o $B/liblbd.a $B/li
 check-layers: ## includes go one way: include/ <- user/lib <- user/lbd, user/lbctl
 	@tests/check-layers
 
-SOURCES = $(wildcard bpf/*.[ch] include/*.h user/*/*.[ch] tests/*/*.[ch] bench/*.[ch])
+SOURCES = $(wildcard bpf/*.[ch] include/*.h user/*/*.[ch] lab/*.c tests/*/*.[ch] bench/*.[ch])
 format: ## format the sources
 	@$(CLANG_FMT) -i $(SOURCES)
 

@@ -3,8 +3,8 @@
 #
 # Nodes: each has its cgroup, its own bpffs and its lbd.
 
-LBD_START_S=10
-LBD_WAIT_S=10
+LBD_START_S=60
+LBD_WAIT_S=60
 
 node_dir() { # NODE
 	echo "$LAB_DIR/$1"

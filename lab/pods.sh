@@ -1,27 +1,31 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT OR GPL-2.0-only
 #
-# Pods and the ReplicaSet that keeps their number.  A pod is a directory:
-#   record       what it is: "NODE IP4 IP6 UID BORN" (BORN in microseconds)
-#   pid, log     its replica
-#   ready        exists once /health has answered
+# Pods.  A pod is a directory:
+#   record       what it is: "NODE IP4 IP6 UID BORN OWNER TEMPLATE" (BORN in
+#                microseconds; workloads.sh has the others)
+#   pid, log     its one process
+#   started      exists once it has said whether it is ready
+#   ready        exists while it says so
 #   terminating  exists once it was deleted
+#   failing, unwell, restarts, died    the kubelet's (kubelet.sh)
+#   data         where it runs
 
 PODS_MAX=200
-READY_S=15
 EXIT_S=10
 cordoned= # a node that gets no more pods
 
 pod_dir() { echo "$LAB_DIR/pods/$1"; }
-pod_device() { echo "veth${1##*-}"; }
 
-# Sets $pod_node, $pod_ip4, $pod_ip6, $pod_uid and $pod_born.
+# Sets $pod_node, $pod_ip4, $pod_ip6, $pod_uid, $pod_born, $pod_owner, $pod_template
+# and $pod_device.
 pod_read() { # POD
 	# shellcheck disable=SC2034 # for the caller
-	read -r pod_node pod_ip4 pod_ip6 pod_uid pod_born <"$LAB_DIR/pods/$1/record"
+	read -r pod_node pod_ip4 pod_ip6 pod_uid pod_born pod_owner pod_template <"$LAB_DIR/pods/$1/record"
+	pod_device=veth${pod_ip4##*.}
 }
 
-pod_is() { # POD ready|terminating
+pod_is() { # POD started|ready|terminating
 	[[ -e $LAB_DIR/pods/$1/$2 ]]
 }
 
@@ -57,7 +61,7 @@ pods_terminating() {
 
 pods_starting() {
 	local pod
-	for pod in $(pod_names); do pod_is "$pod" ready || pod_is "$pod" terminating || echo "$pod"; done
+	for pod in $(pod_names); do pod_is "$pod" started || pod_is "$pod" terminating || echo "$pod"; done
 }
 
 need_pod() {
@@ -73,11 +77,6 @@ random_name() { # LENGTH
 	echo "$name"
 }
 
-pod_environment() { # POD
-	pod_read "$1"
-	printf '%s\n' "HOSTNAME=$1" "POD_NAME=$1" "POD_IP=$pod_ip4" "NODE_NAME=$pod_node"
-}
-
 # Sets $number, the last part of a new pod's addresses: the next that is free,
 # so that a dead pod's address comes back as late as possible.  1 is the node.
 number_allocate() { # NODE
@@ -91,9 +90,11 @@ number_allocate() { # NODE
 	echo $number >"$LAB_DIR/last_number"
 }
 
-# Sets $node, where the next pod goes: to the node that has the fewest.
-node_choose() {
+# Sets $node, where the next pod goes: where its template wants it, else to the
+# node that has the fewest.
+node_choose() { # [NODE]
 	local candidate records count least=
+	is_node "${1:-none}" && node=$1 && return
 	records=$(find "$LAB_DIR/pods" -name record -exec cut -d ' ' -f 1 {} +)
 	for candidate in "${nodes[@]}"; do
 		[[ $candidate != "$cordoned" ]] || continue
@@ -102,28 +103,38 @@ node_choose() {
 	done
 }
 
-pod_create() {
-	local pod node number environment
-	pod=$SERVICE-$pod_hash-$(random_name 5)
-	mkdir "$(pod_dir "$pod")" 2>/dev/null || return 0 # taken: the caller tries again
-	node_choose
+# Fails where there is one of this name.
+pod_create() { # POD OWNER TEMPLATE; after workload_read
+	local pod=$1 node number
+	mkdir "$(pod_dir "$pod")" 2>/dev/null || return 1
+	node_choose "$node_wanted"
 	number_allocate "$node"
 	echo "$node $(pod_address4 "$node" "$number") $(pod_address6 "$node" "$number")" \
-		"$(</proc/sys/kernel/random/uuid) ${EPOCHREALTIME/./}" >"$(pod_dir "$pod")/record"
+		"$(</proc/sys/kernel/random/uuid) ${EPOCHREALTIME/./} $2 $3" >"$(pod_dir "$pod")/record"
 	pod_read "$pod"
-	mkdir -p "$(cgroup_dir "$pod")"
+	mkdir -p "$(cgroup_dir "$pod")" "$(pod_dir "$pod")/data"
 	namespace_create "$pod"
-	pod_plug "$pod" "$node" "$(pod_device "$pod")" "$pod_ip4" "$pod_ip6"
-	mapfile -t environment < <(pod_environment "$pod")
-	spawn "$(cgroup_dir "$pod")" "$(namespace "$pod")" "$(pod_dir "$pod")/log" env "${environment[@]}" \
-		"$(program replica)" --app "$app" --port "$POD_PORT"
-	echo "$spawned" >"$(pod_dir "$pod")/pid"
+	pod_plug "$pod" "$node" "$pod_device" "$pod_ip4" "$pod_ip6"
+	pod_start "$pod"
+}
+
+# A pod's process, with names of Services for /etc/hosts.  It doesn't hold what is
+# mounted for nodes.
+pod_start() { # POD
+	local environment command restart startup readiness liveness
+	pod_launch "$1"
+	command[0]=$(program "${command[0]}")
+	# shellcheck disable=SC2016 # for the pod's shell
+	spawn "$(cgroup_dir "$1")" "$(namespace "$1")" "$(pod_dir "$1")/log" unshare --mount --propagation slave \
+		sh -c 'umount -l "$0"/node*/bpf; [ ! -e /etc/hosts ] || mount --bind "$0/hosts" /etc/hosts; cd "$1" && shift && exec env "$@"' \
+		"$LAB_DIR" "$(pod_dir "$1")/data" "${environment[@]}" "${command[@]}"
+	echo "$spawned" >"$(pod_dir "$1")/pid"
 }
 
 pod_remove() { # POD
 	pod_read "$1"
 	cgroup_remove "$(cgroup_dir "$1")"
-	pod_unplug "$1" "$pod_node" "$(pod_device "$1")"
+	pod_unplug "$1" "$pod_node" "$pod_device"
 	rm -r "$(pod_dir "$1")"
 }
 
@@ -152,69 +163,7 @@ pod_die() { # POD
 	pod_remove "$1"
 }
 
-# ---- the ReplicaSet --------------------------------------------------------
-
-# Those to go first when there are too many: not ready before ready, young
-# before old.
-pods_by_dispensability() {
-	local pod ready
-	for pod in $(pod_names); do
-		! pod_is "$pod" terminating || continue
-		ready=0
-		! pod_is "$pod" ready || ready=1
-		pod_read "$pod"
-		echo "$ready $pod_born $pod"
-	done | sort -k 1,1n -k 2,2nr | cut -d ' ' -f 3
-}
-
-replicas_adjust() {
-	local pods
-	while mapfile -t pods < <(pods_by_dispensability) && ((${#pods[@]} < replicas)); do
-		pod_create
-	done
-	for pod in "${pods[@]:0:${#pods[@]} - replicas}"; do
-		touch "$(pod_dir "$pod")/terminating"
-	done
-}
-
-# Mark the pods that have begun to answer; fails if one has died.
-pods_probe() { # POD...
-	local node
-	for node in "${nodes[@]}"; do node_probe "$node" "$@"; done
-}
-
-# A kubelet asks the pods of its own node.
-node_probe() { # NODE POD...
-	local node=$1 pod pods=() urls=() answered
-	shift
-	for pod; do
-		pod_read "$pod"
-		[[ $pod_node = "$node" ]] || continue
-		pods+=("$pod")
-		urls+=(-o /dev/null "http://$pod_ip4:$POD_PORT/health")
-	done
-	((${#pods[@]})) || return 0
-	# curl's status tells of those that don't answer yet.
-	answered=$(nsenter --net="/run/netns/$(namespace "$node")" \
-		curl -sZ --max-time 1 -w '%{http_code} %{remote_ip}\n' "${urls[@]}" 2>/dev/null) || true
-	for pod in "${pods[@]}"; do
-		pod_read "$pod"
-		if [[ $'\n'$answered$'\n' = *$'\n'"200 $pod_ip4"$'\n'* ]]; then
-			touch "$(pod_dir "$pod")/ready"
-		elif ! pod_lives "$pod"; then
-			die "$pod died: $(tail -n 1 "$(pod_dir "$pod")/log")"
-		fi
-	done
-}
-
-pods_wait_ready() {
-	local starting end=$((SECONDS + READY_S))
-	while mapfile -t starting < <(pods_starting) && ((${#starting[@]})); do
-		((SECONDS < end)) || die "not ready after $READY_S s: ${starting[*]}"
-		pods_probe "${starting[@]}"
-		sleep 0.01
-	done
-}
+# ---- the end of pods ---------------------------------------------------------
 
 pods_terminate() {
 	local pod pid
@@ -232,21 +181,6 @@ pods_reap() {
 	done
 }
 
-# Bring the pods to what is wished for, in Kubernetes' order: endpoints are
-# terminating before their pods hear of it, and ready only when they answer.
-reconcile() {
-	pods_sweep
-	nodes_sweep
-	replicas_adjust
-	slices_publish
-	lbd_wait_all
-	pods_terminate
-	pods_wait_ready
-	pods_reap
-	slices_publish
-	lbd_wait_all
-}
-
 # ---- lab pods --------------------------------------------------------------
 
 age_format() { # SECONDS
@@ -259,7 +193,7 @@ age_format() { # SECONDS
 	fi
 }
 
-pod_row() { # POD
+pod_row() { # POD WIDTH
 	local ready=0/1 status=Running age
 	pod_read "$1"
 	! pod_is "$1" ready || ready=1/1
@@ -267,7 +201,8 @@ pod_row() { # POD
 		status=Terminating
 	elif ! pod_lives "$1"; then
 		status=Error ready=0/1
+		[[ ! -e $(pod_dir "$1")/died ]] || status=CrashLoop
 	fi
 	age=$(age_format $(((${EPOCHREALTIME/./} - pod_born) / 1000000)))
-	printf '%-26s %-6s %-12s %-14s %-7s %s\n' "$1" "$ready" "$status" "$pod_ip4" "$pod_node" "$age"
+	printf '%-*s %-6s %-12s %-14s %-7s %s\n' "$2" "$1" "$ready" "$status" "$pod_ip4" "$pod_node" "$age"
 }

@@ -10,7 +10,7 @@ program() { # NAME
 	if [[ -x $build/$1 ]]; then
 		realpath "$build/$1"
 	else
-		command -v "$1" || die "$1 is neither in $build nor in \$PATH; \`make\` builds it"
+		command -v "$1" || die "$1 is neither in $build nor in \$PATH; \`make deps all\` mends it"
 	fi
 }
 
@@ -21,9 +21,11 @@ cgroup_mount() {
 	awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts
 }
 
+cgroup_root= # once it is known
+
 cgroup_dir() { # [NODE|client|worker|POD]
-	local root pod_node
-	root=$(cgroup_mount)/$LAB
+	local root=$cgroup_root pod_node
+	[[ -n $root ]] || root=$(cgroup_mount)/$LAB
 	case ${1-} in
 	'') echo "$root" ;;
 	client | worker | node*) echo "$root/$1" ;;
@@ -37,7 +39,8 @@ cgroups_prepare() {
 		mkdir -p "$LAB_DIR/cgroup2"
 		mount -t cgroup2 cgroup2 "$LAB_DIR/cgroup2" || die "cgroup2 can't be mounted"
 	fi
-	mkdir -p "$(cgroup_dir client)" "$(cgroup_dir worker)"
+	cgroup_root=$(cgroup_dir)
+	mkdir -p "$cgroup_root/client" "$cgroup_root/worker"
 }
 
 cgroup_members() { # DIR
@@ -80,7 +83,9 @@ processes_remove() {
 
 # Is the process still in the cgroup?  (A zombie isn't.)
 process_lives() { # CGROUP PID
-	grep -qx "$2" "$1/cgroup.procs" 2>/dev/null
+	local members=()
+	[[ ! -e $1/cgroup.procs ]] || mapfile -t members <"$1/cgroup.procs"
+	[[ " ${members[*]} " = *" $2 "* ]]
 }
 
 # Start a process that outlives this command; sets $spawned to its pid.
@@ -97,13 +102,16 @@ spawn() { # CGROUP NAMESPACE LOG CMD...
 
 # Become a command on a pod, a node or the client.
 run_in() { # POD|NODE|client CMD...
-	local where=$1 environment=()
+	local where=$1 pid environment=() inside=()
 	shift
-	if [[ -d $(pod_dir "$where") ]]; then
-		mapfile -t environment < <(pod_environment "$where")
+	if [[ -n $where && -d $(pod_dir "$where") ]]; then
+		pod_launch "$where"
+		# A pod's names are in its mount namespace, which ends with its process.
+		read -r pid <"$(pod_dir "$where")/pid"
+		! pod_lives "$where" || inside=(--target "$pid" --mount)
 	elif ! is_node "$where" && [[ $where != client ]]; then
 		die "$where: no such pod or node"
 	fi
 	echo "$BASHPID" >"$(cgroup_dir "$where")/cgroup.procs"
-	exec nsenter --net="/run/netns/$(namespace "$where")" env "${environment[@]}" "$@"
+	exec nsenter "${inside[@]}" --net="/run/netns/$(namespace "$where")" env "${environment[@]}" "$@"
 }

@@ -31,6 +31,13 @@ up_options() {
 	done
 }
 
+# What replica can be, by its own word.
+app_check() {
+	local said
+	[[ $app != none ]] || return 0
+	said=$("$(program replica)" --app "$app" --version 2>&1) || bad_usage "up ${said#replica: } none"
+}
+
 up_ended() {
 	trap '' INT TERM
 	lab_remove
@@ -40,6 +47,7 @@ up_ended() {
 # waits.
 state_create() {
 	local interrupted=0
+	[[ -d $(dirname "$LAB_DIR") ]] || die "$(dirname "$LAB_DIR"): no such directory, for the lab's own"
 	trap 'interrupted=130' INT
 	trap 'interrupted=143' TERM
 	mkdir "$LAB_DIR" 2>/dev/null || die "$LAB_DIR can't be made; is another lab being started?"
@@ -47,7 +55,8 @@ state_create() {
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
 	((interrupted == 0)) || exit $interrupted
-	mkdir "$LAB_DIR/manifests" "$LAB_DIR/pods"
+	mkdir "$LAB_DIR/manifests" "$LAB_DIR/pods" "$LAB_DIR/workloads" "$LAB_DIR/templates" "$LAB_DIR/services"
+	printf '127.0.0.1 localhost\n::1 localhost\n' >"$LAB_DIR/hosts"
 }
 
 cmd_up() {
@@ -58,7 +67,7 @@ cmd_up() {
 	up_options "$@"
 	local name
 	for name in replica lbd lbctl; do program "$name" >/dev/null; done
-	"$(program replica)" --app "$app" --version >/dev/null || exit 2
+	app_check
 	if lab_exists; then
 		# A killed lab's last child may hold the lock a moment longer.
 		[[ ! -e $LAB_DIR/lock ]] || lock -w 2
@@ -67,7 +76,6 @@ cmd_up() {
 	fi
 	state_create
 	lock -n
-	pod_hash=$(random_name 10)
 	settings_write
 	cgroups_prepare
 	# A child does the work, and is killed with all it started if a signal
@@ -84,6 +92,7 @@ up_work() { # START
 	nodes_publish
 	nodes_create
 	service_publish
+	web_put
 	reconcile
 	touch "$LAB_DIR/up"
 	up_summary "$1"
@@ -96,8 +105,9 @@ nodes_named() {
 
 up_summary() {
 	local ms=$(((${EPOCHREALTIME/./} - $1) / 1000)) url=http://$SERVICE_IP4
-	printf 'lab is up after %d.%d s: %d pods of %s on %s\n' $((ms / 1000)) $((ms % 1000 / 100)) \
-		"$replicas" "$app" "$(nodes_named)"
+	printf 'lab is up after %d.%d s: %s on %s\n' $((ms / 1000)) $((ms % 1000 / 100)) \
+		"$([[ $app = none ]] && echo "no pods yet" || echo "$replicas pods of $app")" "$(nodes_named)"
+	[[ $app != none ]] || { echo "  try        lab apply -f FILE" && return; }
 	echo "  ClusterIP  $url/"
 	echo "  NodePort   http://$(node_ip4 "${nodes[0]}"):$SERVICE_NODE_PORT/"
 	[[ $ipv6 = no ]] || echo "  IPv6       http://[$SERVICE_IP6]/  http://[$(node_ip6 "${nodes[0]}")]:$SERVICE_NODE_PORT/"

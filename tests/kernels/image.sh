@@ -32,7 +32,7 @@ image_userland() {
 	cp -L --parents -t "$root" "${programs[@]}"
 	cp "$(realpath "$(command -v awk)")" "$root/usr/bin/awk"
 	ln -s bash "$root/usr/bin/sh"
-	cp "$build"/{lbd,lbctl,replica} "$root/guideway/build"
+	cp "$build"/{lbd,lbctl,replica,lab-objects} "$root/guideway/build"
 	cp "$build"/tests/{packet_*,unit_datapath,flows,udp_echo} "$root/guideway/build/tests"
 	mapfile -t programs < <(find "$root/usr" "$root/guideway/build" -type f -executable)
 	libraries "${programs[@]}" | xargs cp -L --parents -t "$root"

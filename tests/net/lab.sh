@@ -107,6 +107,41 @@ zero_replicas_are_an_empty_slice() {
 	same "$(ls "$GUIDEWAY_LAB_DIR/pods")" ""
 }
 
+# STATUS, what is told, and how the lab was called.
+wrong_use_is_told() {
+	local status told arguments
+	while IFS='|' read -r status told arguments; do
+		# shellcheck disable=SC2086 # words
+		fails_with "$status" "lab: $told" lab $arguments
+	done <<-'END'
+		2|up: nosuch: unknown option|up nosuch
+		2|--nodes: its value is missing|up --nodes
+		2|--replicas 201: not a number from 0 to 200|up --replicas 201
+		2|up --app nosuch: no such application, known: info sale hello coinflip none|up --app nosuch
+		2|scale: how many pods?|scale
+		2|scale many: not a number from 0 to 200|scale many
+		1|scale: nosuch: no such workload; known: web|scale 1 nosuch
+		2|kill: which pod or node?|kill
+		1|nosuch: no such pod; `lab pods` lists them|kill nosuch
+		1|node1: the only node can't be killed|kill node1
+		2|pods: unexpected nosuch|pods nosuch
+		2|curl: which URL?|curl
+		2|exec: where, and what?|exec client
+		1|nosuch: no such pod or node|exec nosuch true
+		2|logs: which pod?|logs
+		1|nosuch: no such pod; `lab pods` lists them|logs nosuch
+		2|apply: -f FILE|apply nosuch.yaml
+		1|/nosuch.yaml: can't read it|apply -f /nosuch.yaml
+		1|/etc/passwd: not a .yaml, .yml or .json|apply -f /etc/passwd
+		2|delete: -f FILE|delete
+		1|/nosuch.yaml: was never applied|delete -f /nosuch.yaml
+		2|lbd: start, stop or kill?|lbd
+		1|node9: no such node|lbd start node9
+		2|down: unexpected nosuch|down nosuch
+		2|nosuch: unknown command; `lab help` lists them|nosuch
+	END
+}
+
 traces() {
 	find "$GUIDEWAY_LAB_DIR" /run/netns/"$lab_name"-* -maxdepth 0 2>/dev/null || true
 	grep "$lab_name" /proc/self/mounts || true
@@ -151,8 +186,7 @@ check "a manifest can be applied and deleted" what_is_applied_can_be_deleted
 check "a manifest can come from stdin" stdin_can_be_applied_and_deleted
 check "an interrupted scale is mended by the next" an_interrupted_scale_is_mended_by_the_next
 check "no replicas are an empty slice" zero_replicas_are_an_empty_slice
-check "an unknown pod is told" fails_with 1 "lab: nosuch: no such pod; \`lab pods\` lists them" lab kill nosuch
-check "an unknown command is told" fails_with 2 "lab: nosuch: unknown command; \`lab help\` lists them" lab nosuch
+check "wrong use is told in one line" wrong_use_is_told
 check "lab down leaves nothing behind" down_leaves_nothing
 check "no lab is told" fails_with 1 "lab: no lab is up; \`lab up\` starts one" lab pods
 check "Ctrl-C at once leaves nothing behind" interrupted_up_leaves_nothing 0.05
