@@ -57,9 +57,11 @@ deps: ## install the Debian packages that are missing
 	  DEBIAN_FRONTEND=noninteractive apt-get $(APT_WAIT) install -y -qq --no-install-recommends $$missing >$(or $(TMPDIR),/tmp)/guideway-apt.log 2>&1 || \
 	  { cat $(or $(TMPDIR),/tmp)/guideway-apt.log >&2; exit 1; }; }
 
-demo: deps ## the information server: 5 replicas behind one address, scaled and killed
+DEMO ?= info
+demo: deps ## 5 replicas behind one address, scaled and killed; DEMO=sale, coinflip, hello, l4: more stories
 	@$(MAKE) --no-print-directory all
-	@lab/demos/info
+	@[ -x lab/demos/$(DEMO) ] || { echo "make demo: DEMO=$(DEMO): no such story; there are info sale coinflip hello l4" >&2; exit 2; }
+	@lab/demos/$(DEMO)
 
 check: deps ## build and run every test
 	@$(MAKE) --no-print-directory all tests check-layers check-format

@@ -123,6 +123,16 @@ lab() {
 	"$top/lab/lab" "$@"
 }
 
+no_lab_is_up() {
+	same "$(lab down)" "no lab is up"
+}
+
+# A story of lab/demos fails by itself where it isn't true.
+story() { # NAME
+	"$top/lab/demos/$1" >"$work/story" 2>&1 || { tail -n 20 "$work/story" && return 1; }
+	same "$(tail -n 1 "$work/story")" "# That was it. Nothing stays behind."
+}
+
 client() {
 	lab exec client "$@"
 }
