@@ -132,7 +132,6 @@ wrong_use_is_told() {
 		1|nosuch: no such pod; `lab pods` lists them|logs nosuch
 		2|apply: -f FILE|apply nosuch.yaml
 		1|/nosuch.yaml: can't read it|apply -f /nosuch.yaml
-		1|/etc/passwd: not a .yaml, .yml or .json|apply -f /etc/passwd
 		2|delete: -f FILE|delete
 		1|/nosuch.yaml: was never applied|delete -f /nosuch.yaml
 		2|lbd: start, stop or kill?|lbd
