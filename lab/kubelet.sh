@@ -148,13 +148,22 @@ check_is_due() { # TICK
 	((${#check[@]} && $1 % check[1] == 0))
 }
 
+# A command may have replaced a pod by one of the same name while it was asked.
+pod_is_still() { # POD; uids[] has what it was
+	[[ -e $(pod_dir "$1")/record ]] && ! pod_is "$1" terminating || return 1
+	pod_read "$1"
+	[[ $pod_uid = "${uids[$1]}" ]]
+}
+
 kubelet_tick() { # TICK
 	local pod check ask=() alive=() dead=() before
 	local environment command restart startup readiness liveness
-	local -A said heard
+	local -A said heard uids=()
 	need_lab
 	for pod in $(pod_names); do
 		! pod_is "$pod" terminating || continue
+		pod_read "$pod"
+		uids[$pod]=$pod_uid
 		pod_lives "$pod" || { dead+=("$pod") && continue; }
 		pod_launch "$pod"
 		check_choose "$pod" now
@@ -169,11 +178,13 @@ kubelet_tick() { # TICK
 	lock -w 60
 	before=$(pods_ready)
 	for pod in "${!said[@]}"; do
-		[[ ! -e $(pod_dir "$pod")/record ]] || pod_judge "$pod" "${said[$pod]}"
+		! pod_is_still "$pod" || pod_judge "$pod" "${said[$pod]}"
 	done
-	for pod in "${!heard[@]}"; do pod_let_live "$pod" "${heard[$pod]}"; done
+	for pod in "${!heard[@]}"; do
+		! pod_is_still "$pod" || pod_let_live "$pod" "${heard[$pod]}"
+	done
 	for pod in "${dead[@]}"; do
-		[[ ! -e $(pod_dir "$pod")/record ]] || pod_is "$pod" terminating || pod_restart "$pod"
+		! pod_is_still "$pod" || pod_restart "$pod"
 	done
 	[[ $(pods_ready) = "$before" ]] || endpoints_publish
 }
@@ -182,7 +193,6 @@ kubelet_tick() { # TICK
 pod_let_live() { # POD yes|no|silent
 	local dir check count=0 environment command restart startup readiness liveness
 	dir=$(pod_dir "$1")
-	[[ -e $dir/record ]] || return 0
 	[[ $2 != yes ]] || { rm -f "$dir/unwell" && return; }
 	[[ ! -e $dir/unwell ]] || read -r count <"$dir/unwell"
 	echo $((count + 1)) >"$dir/unwell"

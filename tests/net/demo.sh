@@ -18,7 +18,8 @@ is_interrupted() {
 
 spares_a_lab_that_is_up() {
 	lab up --replicas 1 >/dev/null
-	fails_with 1 "demo: a lab is up already; \`lab down\` ends it" "$top/lab/demos/info"
+	fails "$top/lab/demos/info" >"$work/story" 2>&1
+	same "$(tail -n 1 "$work/story")" "demo: a lab is up already; \`lab down\` ends it"
 	same "$(pods | wc -l)" 1
 	lab down
 }
