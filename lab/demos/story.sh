@@ -44,10 +44,17 @@ quiet_lab() {
 
 finish() {
 	trap '' INT TERM
-	jobs -p | xargs -r kill 2>/dev/null
+	jobs -p | xargs -r kill 2>/dev/null || true
 	stop_traffic
 	[[ -z $ours ]] || quiet_lab down >/dev/null
 	rm -rf "$work"
+}
+
+# Where it was refused, the lab is somebody else's; where it was interrupted at its
+# end, it may be up.
+up_failed() { # STATUS
+	(($1 != 1)) || ours=
+	exit "$1"
 }
 
 begin() { # MANIFEST
@@ -56,7 +63,7 @@ begin() { # MANIFEST
 	trap 'exit 143' TERM
 	! quiet_lab pods >/dev/null 2>&1 || fail "a lab is up already; \`lab down\` ends it"
 	ours=yes
-	lab up --app none || { ours='' && exit 1; }
+	lab up --app none || up_failed $?
 	lab apply -f "$manifests/$1"
 	lab pods
 }
