@@ -112,16 +112,17 @@ static void refusal_is_told_when_it_appears(void **state)
 	snapshot.refusals = refusals;
 	snapshot.nrefusals = 1;
 	report_sync(&report, &sync_state, 0, &nothing);
-	assert_string_equal(line(), "warn refused a:1: Service x/s: bad\n");
+	assert_string_equal(line(), "warn refused object=x/s kind=Service at=a:1 reason=\"bad\"\n");
 	report_sync(&report, &sync_state, 0, &nothing);
 	assert_string_equal(line(), "");
 	snapshot.nrefusals = 2;
 	report_sync(&report, &sync_state, 0, &nothing);
-	assert_string_equal(line(), "warn refused b:1: broken\n");
+	assert_string_equal(line(), "warn refused at=b:1 reason=\"broken\"\n");
 	assert_string_equal(line(), "");
 	refusals[0].reason = "worse";
 	report_sync(&report, &sync_state, 0, &nothing);
-	assert_string_equal(line(), "warn refused a:1: Service x/s: worse\n");
+	assert_string_equal(line(),
+			    "warn refused object=x/s kind=Service at=a:1 reason=\"worse\"\n");
 	snapshot.nrefusals = 0;
 	report_sync(&report, &sync_state, 0, &nothing);
 	assert_string_equal(line(), "info nothing is refused any more\n");

@@ -202,7 +202,7 @@ static int diff_requested(void *arg, struct plan **ret, struct error *error)
 
 static int complain(int status, const struct error *error)
 {
-	fprintf(stderr, "lbd: %s\n", error->text);
+	log_last_words("lbd", error->text);
 	return status;
 }
 
@@ -531,6 +531,7 @@ int main(int argc, char *argv[])
 		return EXIT_SUCCESS;
 	}
 	log_set_level(lbd.options.log_level);
+	log_set_format(lbd.options.log_format);
 	if (lbd.options.detach)
 		return detach(&lbd.options);
 	lbd_init(&lbd);

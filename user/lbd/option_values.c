@@ -239,6 +239,15 @@ int option_set_log_level(const struct option_spec *spec, struct options *options
 	return 0;
 }
 
+int option_set_log_format(const struct option_spec *spec, struct options *options,
+			  const char *value, struct error *error)
+{
+	if (log_format_parse(value, option_field(options, spec->offset)))
+		return error_set(error, -EINVAL, "\"%s\" is not a log format (%s)", value,
+				 spec->metavar);
+	return 0;
+}
+
 /* ---- elements of lists ------------------------------------------------------ */
 
 static void *list_end(const struct option_spec *spec, struct options *options)

@@ -67,6 +67,8 @@ int option_set_health(const struct option_spec *spec, struct options *options, c
 		      struct error *error);
 int option_set_log_level(const struct option_spec *spec, struct options *options, const char *value,
 			 struct error *error);
+int option_set_log_format(const struct option_spec *spec, struct options *options,
+			  const char *value, struct error *error);
 int option_add_device(const struct option_spec *spec, struct options *options, const char *value,
 		      struct error *error);
 int option_add_glob(const struct option_spec *spec, struct options *options, const char *value,

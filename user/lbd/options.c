@@ -88,6 +88,7 @@ static const struct option_spec specs[] = {
 	 option_set_listen, .offset = 0},
 	{"log-level", "error|warn|info|debug", "(default: info)", option_set_log_level,
 	 FIELD(log_level)},
+	{"log-format", "text|json", "(default: text)", option_set_log_format, FIELD(log_format)},
 	{"check", NULL, "check the options and the source, change nothing", SWITCH(check)},
 	{"detach", NULL, "remove programs, maps and pins, then exit", SWITCH(detach)},
 	{"version", NULL, "print the version, then exit", SWITCH(version), .no_environment = true},

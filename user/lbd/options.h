@@ -76,6 +76,7 @@ struct options {
 	} listen;
 	bool listen_off, listen_given;
 	enum log_level log_level;
+	enum log_format log_format;
 	bool check, detach;
 	bool version, help; /* print and exit 0; nothing else is looked at */
 };

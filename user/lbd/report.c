@@ -27,6 +27,16 @@ static int hash_compare(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
+static void refusal_tell(const struct view *view, size_t i)
+{
+	char object[VIEW_NAME_SIZE];
+	struct view_refusal r;
+
+	view_refusal(view, i, &r);
+	log_warn("refused object=%s kind=%s at=%s reason=\"%s\"",
+		 view_name(r.namespace, r.object, object), r.kind, r.where, r.reason);
+}
+
 static void report_refusals(struct report *report, const struct view *view)
 {
 	size_t n = view_refusals(view), fresh = 0;
@@ -43,7 +53,7 @@ static void report_refusals(struct report *report, const struct view *view)
 						 sizeof(*hashes), hash_compare))
 			continue;
 		if (fresh++ < REPORT_REFUSALS_MAX)
-			log_warn("refused %s", line.text);
+			refusal_tell(view, i);
 	}
 	if (fresh > REPORT_REFUSALS_MAX)
 		log_warn("refused more=%zu", fresh - REPORT_REFUSALS_MAX);
