@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Counters.  Each packet is counted once: what is sent on by its backend, all
- * else by its reason, on its way out of a mouth.
+ * else by its reason, on its way out of a mouth.  And flows that come and go.
  */
 #ifndef COUNT_BPF_H
 #define COUNT_BPF_H
@@ -52,6 +52,25 @@ static __always_inline void count_reply(__u32 id, __u32 bytes)
 	struct lb_backend *backend = bpf_map_lookup_elem(&backends, &id);
 
 	count_out(backend && backend->state != LB_BACKEND_FREE ? id : 0, bytes);
+}
+
+/* A flow's entry came into a table, or left it. */
+static __always_inline void count_stored(__u32 table, bool v6)
+{
+	__u32 index = LB_FLOW_TABLE_INDEX(table, v6);
+	struct lb_table_counter *counter = bpf_map_lookup_elem(&table_counters, &index);
+
+	if (counter)
+		counter->stored++;
+}
+
+static __always_inline void count_deleted(__u32 table, bool v6)
+{
+	__u32 index = LB_FLOW_TABLE_INDEX(table, v6);
+	struct lb_table_counter *counter = bpf_map_lookup_elem(&table_counters, &index);
+
+	if (counter)
+		counter->deleted++;
 }
 
 /* Has the backend's counter said so already? */

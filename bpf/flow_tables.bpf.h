@@ -44,41 +44,63 @@ static __always_inline struct lb_flow *flow_find_new(const union tuple *key, con
 	return bpf_map_lookup_elem(&new_flows4, &key->v4);
 }
 
+static __always_inline enum lb_flow_table flow_table(const union tuple *key, const bool v6)
+{
+	return flow_is_udp(key, v6) ? LB_FLOW_TABLE_UDP : LB_FLOW_TABLE_TCP;
+}
+
+/* The key isn't there: the caller has looked. */
 static __always_inline long flow_store(const union tuple *key, const struct lb_flow *flow,
 				       const bool v6)
 {
+	long err;
+
 	if (flow_is_udp(key, v6))
-		return v6 ? bpf_map_update_elem(&udp_flows6, &key->v6, flow, BPF_ANY)
-			  : bpf_map_update_elem(&udp_flows4, &key->v4, flow, BPF_ANY);
-	return v6 ? bpf_map_update_elem(&flows6, &key->v6, flow, BPF_ANY)
-		  : bpf_map_update_elem(&flows4, &key->v4, flow, BPF_ANY);
+		err = v6 ? bpf_map_update_elem(&udp_flows6, &key->v6, flow, BPF_ANY)
+			 : bpf_map_update_elem(&udp_flows4, &key->v4, flow, BPF_ANY);
+	else
+		err = v6 ? bpf_map_update_elem(&flows6, &key->v6, flow, BPF_ANY)
+			 : bpf_map_update_elem(&flows4, &key->v4, flow, BPF_ANY);
+	if (!err)
+		count_stored(flow_table(key, v6), v6);
+	return err;
 }
 
 static __always_inline long flow_store_new(const union tuple *key, const struct lb_flow *flow,
 					   const bool v6)
 {
-	return v6 ? bpf_map_update_elem(&new_flows6, &key->v6, flow, BPF_ANY)
-		  : bpf_map_update_elem(&new_flows4, &key->v4, flow, BPF_ANY);
+	bool known = flow_find_new(key, v6);
+	long err = v6 ? bpf_map_update_elem(&new_flows6, &key->v6, flow, BPF_ANY)
+		      : bpf_map_update_elem(&new_flows4, &key->v4, flow, BPF_ANY);
+
+	if (!err && !known)
+		count_stored(LB_FLOW_TABLE_NEW, v6);
+	return err;
 }
 
 static __always_inline void flow_delete(const union tuple *key, const bool v6)
 {
+	long err;
+
 	if (v6 && flow_is_udp(key, v6))
-		bpf_map_delete_elem(&udp_flows6, &key->v6);
+		err = bpf_map_delete_elem(&udp_flows6, &key->v6);
 	else if (v6)
-		bpf_map_delete_elem(&flows6, &key->v6);
+		err = bpf_map_delete_elem(&flows6, &key->v6);
 	else if (flow_is_udp(key, v6))
-		bpf_map_delete_elem(&udp_flows4, &key->v4);
+		err = bpf_map_delete_elem(&udp_flows4, &key->v4);
 	else
-		bpf_map_delete_elem(&flows4, &key->v4);
+		err = bpf_map_delete_elem(&flows4, &key->v4);
+	if (!err)
+		count_deleted(flow_table(key, v6), v6);
 }
 
 static __always_inline void flow_delete_new(const union tuple *key, const bool v6)
 {
-	if (v6)
-		bpf_map_delete_elem(&new_flows6, &key->v6);
-	else
-		bpf_map_delete_elem(&new_flows4, &key->v4);
+	long err = v6 ? bpf_map_delete_elem(&new_flows6, &key->v6)
+		      : bpf_map_delete_elem(&new_flows4, &key->v4);
+
+	if (!err)
+		count_deleted(LB_FLOW_TABLE_NEW, v6);
 }
 
 static __always_inline struct lb_reply *reply_find(const union tuple *key, const bool v6)

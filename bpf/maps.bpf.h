@@ -264,6 +264,14 @@ struct {
 	__type(value, struct lb_reason_counter);
 } reason_counters SEC(".maps");
 
+/* By LB_FLOW_TABLE_INDEX(). */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LB_FLOW_TABLE_MAX * 2);
+	__type(key, __u32);
+	__type(value, struct lb_table_counter);
+} table_counters SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

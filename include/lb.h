@@ -457,6 +457,26 @@ _Static_assert(sizeof(struct lb_socket_flow) == 32, "ABI");
 #define LB_MAX_SOCKET_FLOWS 32768 /* entries */
 #define LB_MAX_UDP_SOCKETS 16384
 
+/* The tables that flows (the forward entries) are in. */
+enum lb_flow_table {
+	LB_FLOW_TABLE_TCP = 0, /* flows4 and flows6 */
+	LB_FLOW_TABLE_UDP = 1,
+	LB_FLOW_TABLE_NEW = 2,
+	LB_FLOW_TABLE_MAX = 3,
+};
+#define LB_FLOW_TABLE_INDEX(table, v6) ((table)*2 + !!(v6))
+
+/*
+ * Value of table_counters (per CPU), by LB_FLOW_TABLE_INDEX().  An LRU table pushes
+ * entries out without a word: those that were stored, were never deleted and aren't
+ * there have been.  Two CPUs that store one key at once count twice.
+ */
+struct lb_table_counter {
+	__u64 stored; /* a key that wasn't there */
+	__u64 deleted;
+};
+_Static_assert(sizeof(struct lb_table_counter) == 16, "ABI");
+
 /* Key of fragments: the datagram. */
 struct lb_fragment_key {
 	__be32 src[4]; /* IPv4: the first word */
@@ -499,8 +519,12 @@ struct lb_settings {
 	__u32 stack_snat_used;
 	__u32 pad;
 	struct lb_uplink uplinks[LB_MAX_UPLINKS]; /* lbd's */
+	/* Of each table: flows that were forgotten at an operator's wish.  lbd's. */
+	__u64 flows_deleted[LB_FLOW_TABLE_MAX * 2];
 };
 _Static_assert(sizeof(struct lb_settings) == 528, "ABI");
+
+_Static_assert(sizeof(struct lb_settings) == 128, "ABI");
 
 #define LB_MAX_FRAGMENTS 16384 /* datagrams that are known at once */
 

@@ -52,8 +52,17 @@ every_name_is_there() {
 	local name
 	for name in service_connections_total service_packets_total service_bytes_total backend_connections_total \
 		backend_packets_total backend_bytes_total backend_up drops_total packets_total \
-		sync_duration_seconds_bucket source_connected revision; do
+		flows flow_evictions_total sync_duration_seconds_bucket source_connected revision; do
 		grep -q "^guideway_$name[ {]" "$work/metrics" || { echo "$name is missing" && return 1; }
+	done
+}
+
+every_name_is_documented() {
+	local name page
+	# As roff has it, a series' other names begin with "_".
+	page=$(sed -n 's/^\.It Li //p' "$top/docs/man/lbd.8" | awk -F ' , ' '{ print $1; sub(/_[a-z]+_total$/, "", $1); for (i = 2; i <= NF; i++) print ($i ~ /^_/ ? $1 : "") $i }')
+	for name in $(awk '$2 == "TYPE" { print $3 }' "$work/metrics"); do
+		grep -qx "$name" <<<"$page" || { echo "$name is not in lbd(8)" && return 1; }
 	done
 }
 
@@ -69,6 +78,48 @@ numbers_are_those_of_lbctl() {
 	same "$(get /metrics | grep -c '^guideway_backend_up{.*} 1$')" 3 "backends that are up"
 	same "$(metric guideway_revision)" "$(status_json | jq .synced_revision)"
 	at_least "$(metric guideway_sync_duration_seconds_count)" 1 "syncs"
+}
+
+evictions() { # TABLE
+	metric "guideway_flow_evictions_total{table=\"$1\",family=\"IPv4\"}"
+}
+
+live() { # TABLE
+	metric "guideway_flows{table=\"$1\",family=\"IPv4\"}"
+}
+
+holds() { # TABLE FLOWS
+	same "$(live "$1")" "$2" "flows in $1"
+}
+
+entries_new() {
+	lab exec node1 bpftool -j map dump pinned "$GUIDEWAY_LAB_DIR"/node1/bpf/guideway/v*/maps/new_flows4 | jq length
+}
+
+# A table of 1024 new flows, and 3000 SYNs: what isn't there was pushed out.
+flows_are_counted() {
+	local before entries
+	flows_hold "$work/held" --tcp --interval 100 --from 20000 --count 7 10.96.0.10 80
+	eventually 5 holds tcp 7
+	holds new 0
+	before=$(entries_new)
+	client "$tools/flood" --syn --sources 3000 --rate 20000 198.18.0.1 10.96.0.10 80 >/dev/null
+	entries=$(entries_new)
+	at_least 1024 "$entries" "the table's size"
+	at_least "$entries" 500 "entries of the table"
+	eventually 5 evicted_are_at_least 1900
+	same $(($(evictions new) + entries)) $((before + 3000)) "flows that are there, or were pushed out"
+	holds tcp 7
+	same "$(evictions tcp)" 0
+	# What an operator deletes was not pushed out.
+	at_least "$(lab lbctl flows delete --service default/web | awk '{ print $1 }')" 500 "flows deleted"
+	eventually 5 holds new 0
+	same $(($(evictions new) + entries)) $((before + 3000)) "after they were deleted"
+	flows_end "$flows_pid"
+}
+
+evicted_are_at_least() {
+	at_least "$(evictions new)" "$1" evictions
 }
 
 it_is_well_and_ready() {
@@ -118,10 +169,12 @@ log_is_json() {
 		'{"level":"error","msg":"--source: /nowhere: No such file or directory"}'
 }
 
-lab up --replicas 3 >/dev/null
+lab up --replicas 3 -- --max-new-flows 1024 >/dev/null
 check "/metrics is valid Prometheus text" metrics_are_valid
 check "every metric is there" every_name_is_there
+check "lbd(8) tells of each" every_name_is_documented
 check "the numbers are true" numbers_are_those_of_lbctl
+check "flows are counted, and those that were pushed out" flows_are_counted
 check "/healthz and /readyz answer, others get a 4xx" it_is_well_and_ready
 check "a bad --listen is named" wrong_addresses_are_named
 check "a port that is taken is told, and lbd serves all the same" another_programs_port_stops_nobody

@@ -185,6 +185,7 @@ static int maps_prepare(const struct datapath_config *config, struct lb_bpf *ske
 		{skel->maps.sources6, NULL, 0, 0, 1},
 		{skel->maps.devices, NULL, 0, 0, 1},
 		{skel->maps.reason_counters, NULL, 0, 0, 1},
+		{skel->maps.table_counters, NULL, 0, 0, 1},
 		{skel->maps.reject_tokens, NULL, 0, 0, 1},
 		{skel->maps.fragments, NULL, 0, 0, 1},
 		{skel->maps.sockets, NULL, 0, 0, 1},

@@ -5,8 +5,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <uv.h>
 
 #include "reason.h"
+
+/* Of lbd's time, at most a 20th goes into counting flows. */
+#define FLOWS_REST 19
 
 /* Microseconds, and as they are written: seconds. */
 static const struct {
@@ -183,6 +187,63 @@ static void reasons_write(FILE *to, const struct lb_reason_counter *reasons)
 				reason_get(i)->text, (uint64_t)reasons[i].packets);
 }
 
+static int flows_count(const struct maps *maps, struct metrics_flows *flows)
+{
+	struct maps_flow_table tables[LB_FLOW_TABLE_MAX * 2];
+	uint64_t start_ns = uv_hrtime();
+	int err;
+
+	if (flows->counted_ns && start_ns - flows->counted_ns < flows->took_ns * FLOWS_REST)
+		return 0;
+	err = maps_flow_tables(maps, tables);
+	if (err)
+		return err;
+	for (int i = 0; i < LB_FLOW_TABLE_MAX * 2; i++) {
+		flows->tables[i].live = tables[i].live;
+		/* Flows that come and go meanwhile are no reason to go back. */
+		if (tables[i].evicted > flows->tables[i].evicted)
+			flows->tables[i].evicted = tables[i].evicted;
+	}
+	flows->counted_ns = uv_hrtime();
+	flows->took_ns = flows->counted_ns - start_ns;
+	return 0;
+}
+
+static void flow_tables_write(FILE *to, const char *name, const struct metrics_flows *flows,
+			      uint64_t (*value)(const struct maps_flow_table *table))
+{
+	static const char *const tables[LB_FLOW_TABLE_MAX] = {
+		[LB_FLOW_TABLE_TCP] = "tcp",
+		[LB_FLOW_TABLE_UDP] = "udp",
+		[LB_FLOW_TABLE_NEW] = "new",
+	};
+
+	for (int table = 0; table < LB_FLOW_TABLE_MAX; table++)
+		for (int v6 = 0; v6 < 2; v6++)
+			fprintf(to, "guideway_%s{table=\"%s\",family=\"IPv%c\"} %" PRIu64 "\n",
+				name, tables[table], v6 ? '6' : '4',
+				value(&flows->tables[LB_FLOW_TABLE_INDEX(table, v6)]));
+}
+
+static uint64_t live_of(const struct maps_flow_table *table)
+{
+	return table->live;
+}
+
+static uint64_t evicted_of(const struct maps_flow_table *table)
+{
+	return table->evicted;
+}
+
+static void flows_write(FILE *to, const struct metrics_flows *flows)
+{
+	family(to, "flows", "gauge", "flows that aren't over, by the table that they are in");
+	flow_tables_write(to, "flows", flows, live_of);
+	family(to, "flow_evictions_total", "counter",
+	       "entries that were pushed out of a table that was full");
+	flow_tables_write(to, "flow_evictions_total", flows, evicted_of);
+}
+
 static void syncs_write(FILE *to, const struct metrics_syncs *syncs)
 {
 	uint64_t count = 0;
@@ -211,7 +272,7 @@ static void lbd_write(FILE *to, const struct view *view)
 		syncs_write(to, view->syncs);
 }
 
-char *metrics_text(const struct view *view, size_t *ret_length)
+char *metrics_text(const struct view *view, struct metrics_flows *flows, size_t *ret_length)
 {
 	const struct maps *maps = view->maps;
 	struct lb_reason_counter reasons[LB_REASON_MAX];
@@ -221,7 +282,8 @@ char *metrics_text(const struct view *view, size_t *ret_length)
 	FILE *to = NULL;
 
 	if (!services || !backends || maps_backend_counters(maps, backends) ||
-	    maps_service_counters(maps, services) || maps_reason_counters(maps, reasons))
+	    maps_service_counters(maps, services) || maps_reason_counters(maps, reasons) ||
+	    flows_count(maps, flows))
 		goto out;
 	to = open_memstream(&text, ret_length);
 	if (!to)
@@ -229,6 +291,7 @@ char *metrics_text(const struct view *view, size_t *ret_length)
 	services_write(to, maps, services);
 	backends_write(to, maps, backends);
 	reasons_write(to, reasons);
+	flows_write(to, flows);
 	lbd_write(to, view);
 	if (fclose(to)) {
 		free(text);

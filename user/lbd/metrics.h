@@ -20,7 +20,15 @@ struct metrics_syncs {
 
 void metrics_sync_add(struct metrics_syncs *syncs, uint64_t us);
 
-/* malloc'ed, NULL = no memory or no counters. */
-char *metrics_text(const struct view *view, size_t *ret_length);
+/* What the flow tables hold, as they were last counted. */
+struct metrics_flows {
+	struct maps_flow_table tables[LB_FLOW_TABLE_MAX * 2];
+	uint64_t counted_ns, took_ns; /* when, and for how long; 0 = not yet */
+};
+
+/* Flows are counted anew unless that was done a moment ago: it means to look at each
+ * entry of tables that may be large.
+ * malloc'ed, NULL = no memory or no counters. */
+char *metrics_text(const struct view *view, struct metrics_flows *flows, size_t *ret_length);
 
 #endif

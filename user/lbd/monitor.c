@@ -15,6 +15,7 @@
 struct monitor {
 	struct httpd *httpd;
 	const struct view *view;
+	struct metrics_flows flows;
 };
 
 static enum MHD_Result answer(struct MHD_Connection *connection, unsigned int status,
@@ -49,7 +50,8 @@ static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connecti
 				      const char *data, size_t *data_bytes, void **request)
 {
 	static char headers_seen;
-	const struct view *view = ((struct monitor *)arg)->view;
+	struct monitor *monitor = arg;
+	const struct view *view = monitor->view;
 	size_t length;
 	char *text;
 
@@ -80,7 +82,7 @@ static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connecti
 	if (strcmp(path, "/metrics"))
 		return answer_line(connection, MHD_HTTP_NOT_FOUND,
 				   "/metrics, /livez, /healthz and /readyz are here\n");
-	text = metrics_text(view, &length);
+	text = metrics_text(view, &monitor->flows, &length);
 	if (!text)
 		return answer_line(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
 				   "the counters can't be read\n");

@@ -128,8 +128,8 @@ int maps_open(const char *bpffs_dir, struct maps **ret, struct error *error)
 	memset(maps->new_flows_fd, -1, sizeof(maps->new_flows_fd));
 	memset(maps->udp_flows_fd, -1, sizeof(maps->udp_flows_fd));
 	memset(maps->affinity_fd, -1, sizeof(maps->affinity_fd));
-	maps->reason_counters_fd = maps->backend_counters_fd = -1;
 	maps->sockets_fd = maps->udp_sockets_fd = -1;
+	maps->reason_counters_fd = maps->backend_counters_fd = maps->table_counters_fd = -1;
 	maps->ncpus = libbpf_num_possible_cpus();
 
 	for (size_t i = 0; i < ARRAYS && !err; i++)
@@ -162,6 +162,7 @@ int maps_open(const char *bpffs_dir, struct maps **ret, struct error *error)
 	err = err
 		      ?: hash_open(bpffs_dir, "backend_counters", &maps->backend_counters_fd, NULL,
 				   error);
+	err = err ?: hash_open(bpffs_dir, "table_counters", &maps->table_counters_fd, NULL, error);
 	if (err) {
 		maps_close(maps);
 		return err;
@@ -205,6 +206,7 @@ void maps_close(struct maps *maps)
 	fd_close(maps->udp_sockets_fd);
 	fd_close(maps->reason_counters_fd);
 	fd_close(maps->backend_counters_fd);
+	fd_close(maps->table_counters_fd);
 	free(maps->ring_changes);
 	free(maps);
 }

@@ -50,7 +50,7 @@ struct maps {
 	int sockets_fd, udp_sockets_fd;
 	/* By LB_RING_INDEX(), kept by this process as it writes them. */
 	struct maps_ring_change *ring_changes; /* NULL = nobody writes */
-	int reason_counters_fd, backend_counters_fd;
+	int reason_counters_fd, backend_counters_fd, table_counters_fd;
 	int mapped_fd[9]; /* of the arrays above, in their order */
 	int ncpus;
 };
@@ -92,6 +92,10 @@ int maps_reason_counters(const struct maps *maps, struct lb_reason_counter ret[L
 int maps_service_counters(const struct maps *maps, struct lb_traffic *ret);
 int maps_backend_counters(const struct maps *maps, struct lb_traffic *ret);
 
+/* By LB_FLOW_TABLE_INDEX(). */
+int maps_table_counters(const struct maps *maps,
+			struct lb_table_counter ret[LB_FLOW_TABLE_MAX * 2]);
+
 /* Before an id is used anew, and when it was freed: what a backend has counted
  * goes to its service, what a service has to service 0, so that nothing is
  * lost.  No program may count for the id any more.  0 or -errno. */
@@ -121,6 +125,14 @@ int maps_flow_delete(const struct maps *maps, const struct maps_flow *flow);
 /* Live flows per backend id, new ones included, those that close aside: ret has
  * max_backends elements. */
 int maps_flow_counts(const struct maps *maps, uint32_t *ret);
+
+/* One of the tables that flows are in. */
+struct maps_flow_table {
+	uint64_t live;	  /* flows, those that close aside */
+	uint64_t evicted; /* entries that were pushed out since the maps were made; about */
+};
+/* By LB_FLOW_TABLE_INDEX().  Looks at every entry.  0 or -errno. */
+int maps_flow_tables(const struct maps *maps, struct maps_flow_table ret[LB_FLOW_TABLE_MAX * 2]);
 
 /* Where a client's flows to a service go. */
 struct maps_affinity {

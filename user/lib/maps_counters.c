@@ -104,6 +104,12 @@ int maps_service_counters(const struct maps *maps, struct lb_traffic *ret)
 	return 0;
 }
 
+int maps_table_counters(const struct maps *maps, struct lb_table_counter ret[LB_FLOW_TABLE_MAX * 2])
+{
+	return counters_sum(maps->table_counters_fd, maps->ncpus, LB_FLOW_TABLE_MAX * 2,
+			    sizeof(*ret), (__u64 *)ret);
+}
+
 int maps_backend_counters(const struct maps *maps, struct lb_traffic *ret)
 {
 	int err = counters_sum(maps->backend_counters_fd, maps->ncpus, maps->max_backends,

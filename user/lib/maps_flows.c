@@ -19,6 +19,7 @@ struct walk {
 	void (*flow)(void *arg, const struct maps_flow *flow);
 	void (*affinity)(void *arg, const struct maps_affinity *affinity);
 	void *arg;
+	uint64_t entries; /* seen, of flows that are over too */
 };
 
 /* The datapath's clock may be a tick ahead. */
@@ -41,10 +42,11 @@ static const struct lb_backend *backend_of(const struct walk *walk, uint64_t wor
 }
 
 /* A flow that is over is remembered until its place is needed: it isn't shown. */
-static void flow_seen(const struct walk *walk, const struct lb_flow *value, struct maps_flow *flow)
+static void flow_seen(struct walk *walk, const struct lb_flow *value, struct maps_flow *flow)
 {
 	const uint32_t *timeouts = flow->protocol == IPPROTO_TCP ? tcp_timeouts : udp_timeouts;
 
+	walk->entries++;
 	if (value->state > LB_FLOW_CLOSING || !backend_of(walk, value->backend))
 		return;
 	flow->age_ticks = age_of(walk, value->seen_ticks);
@@ -82,17 +84,32 @@ static void flow_seen6(void *arg, const void *key, const void *value)
 	flow_seen(arg, value, &flow);
 }
 
+static int table_fd(const struct maps *maps, enum lb_flow_table table, bool v6)
+{
+	const int *const tables[] = {
+		[LB_FLOW_TABLE_TCP] = maps->flows_fd,
+		[LB_FLOW_TABLE_UDP] = maps->udp_flows_fd,
+		[LB_FLOW_TABLE_NEW] = maps->new_flows_fd,
+	};
+
+	return tables[table][v6];
+}
+
+static int table_walk(struct walk *walk, enum lb_flow_table table, bool v6)
+{
+	return maps_hash_each(table_fd(walk->maps, table, v6), v6 ? flow_seen6 : flow_seen4, walk);
+}
+
 int maps_flows_each(const struct maps *maps, void (*each)(void *arg, const struct maps_flow *flow),
 		    void *arg)
 {
-	const int *const tables[] = {maps->flows_fd, maps->udp_flows_fd, maps->new_flows_fd};
 	struct walk walk = {
 		.maps = maps, .now = (uint32_t)maps_now_ticks(), .flow = each, .arg = arg};
 	int err = 0;
 
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && !err; i++) {
-		err = maps_hash_each(tables[i][0], flow_seen4, &walk);
-		err = err ?: maps_hash_each(tables[i][1], flow_seen6, &walk);
+	for (int table = 0; table < LB_FLOW_TABLE_MAX && !err; table++) {
+		err = table_walk(&walk, table, false);
+		err = err ?: table_walk(&walk, table, true);
 	}
 	return err;
 }
@@ -111,18 +128,49 @@ int maps_flow_counts(const struct maps *maps, uint32_t *ret)
 	return maps_flows_each(maps, flow_count, ret);
 }
 
-/* Of one of several tables it is in: 1, 0 or -errno. */
-static int entry_delete(int fd, const void *key)
+static void live_count(void *arg, const struct maps_flow *flow)
 {
-	if (!bpf_map_delete_elem(fd, key))
-		return 1;
-	return errno == ENOENT ? 0 : -errno;
+	uint64_t *live = arg;
+
+	*live += flow->state != LB_FLOW_CLOSING;
+}
+
+int maps_flow_tables(const struct maps *maps, struct maps_flow_table ret[LB_FLOW_TABLE_MAX * 2])
+{
+	struct lb_table_counter counters[LB_FLOW_TABLE_MAX * 2];
+	/* First: what comes in later makes less of the evictions, not more. */
+	int err = maps_table_counters(maps, counters);
+
+	for (int i = 0; i < LB_FLOW_TABLE_MAX * 2 && !err; i++) {
+		struct walk walk = {.maps = maps,
+				    .now = (uint32_t)maps_now_ticks(),
+				    .flow = live_count,
+				    .arg = &ret[i].live};
+		uint64_t known;
+
+		ret[i].live = 0;
+		err = table_walk(&walk, i / 2, i % 2);
+		known = counters[i].deleted + maps->settings->flows_deleted[i] + walk.entries;
+		ret[i].evicted = counters[i].stored > known ? counters[i].stored - known : 0;
+	}
+	return err;
+}
+
+/* Of one of several tables it is in: 1, 0 or -errno. */
+static int entry_delete(const struct maps *maps, enum lb_flow_table table, bool v6, const void *key)
+{
+	if (bpf_map_delete_elem(table_fd(maps, table, v6), key))
+		return errno == ENOENT ? 0 : -errno;
+	if (maps->writable)
+		maps->settings->flows_deleted[LB_FLOW_TABLE_INDEX(table, v6)]++;
+	return 1;
 }
 
 int maps_flow_delete(const struct maps *maps, const struct maps_flow *flow)
 {
 	bool v6 = flow->client.family == 6;
-	const int *const big = flow->protocol == IPPROTO_TCP ? maps->flows_fd : maps->udp_flows_fd;
+	const enum lb_flow_table big =
+		flow->protocol == IPPROTO_TCP ? LB_FLOW_TABLE_TCP : LB_FLOW_TABLE_UDP;
 	struct lb_tuple6 key6 = {.sport = htons(flow->client_port),
 				 .dport = htons(flow->frontend_port),
 				 .protocol = flow->protocol};
@@ -138,8 +186,8 @@ int maps_flow_delete(const struct maps *maps, const struct maps_flow *flow)
 	addr_to_words(&flow->frontend, words);
 	memcpy(key6.dst, words, sizeof(key6.dst));
 	key4.dst = words[0];
-	old = entry_delete(big[v6], key);
-	new = entry_delete(maps->new_flows_fd[v6], key);
+	old = entry_delete(maps, big, v6, key);
+	new = entry_delete(maps, LB_FLOW_TABLE_NEW, v6, key);
 	if (old < 0 || new < 0)
 		return old < 0 ? old : new;
 	return old || new ? 0 : -ENOENT;
