@@ -13,7 +13,7 @@ B          ?= build
 PACKAGES := gcc make pkg-config clang llvm libbpf-dev libxdp-dev libmnl-dev libuv1-dev \
 	libcurl4-openssl-dev libjansson-dev libyajl-dev libyaml-dev libmicrohttpd-dev libcmocka-dev \
 	libhiredis-dev redis-server \
-	bpftool iproute2 nftables curl iperf3 jq socat util-linux procps clang-format
+	bpftool iproute2 nftables curl iperf3 jq socat util-linux procps clang-format zsh systemd man-db
 
 # Another apt-get may be at work; it ends.
 APT_WAIT := -o DPkg::Lock::Timeout=300
@@ -48,7 +48,7 @@ TOOLS    := $(patsubst tests/tools/%.c,$B/tests/%,$(wildcard tests/tools/*.c))
 all: $(PROGRAMS) ## build lbd, lbctl and replica
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## install the Debian packages that are missing
 	@missing=; for p in $(PACKAGES); do \
@@ -205,11 +205,7 @@ $B/images/replica.tar: $B/replica k8s/make-image VERSION
 $B/images/redis.tar: k8s/make-image VERSION
 	@k8s/make-image $@ guideway-redis:$(VERSION) 65534 /usr/bin/redis-server /usr/bin/redis-server /usr/bin/redis-cli
 
-install: all ## install programs and manual pages below $(DESTDIR)$(PREFIX)
-	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $B/lbd
-	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $B/lbctl $B/replica
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 docs/man/*.8
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/man/*.1
+include packaging/install.mk
 
 clean: ## remove the build
 	rm -rf $B
@@ -221,4 +217,4 @@ $B/:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo check check-soak check-kernels fuzz tests vmlinux-header check-layers format check-format bench-packet bench-layout image kind kind-down check-kind install clean
+.PHONY: all help deps demo check check-soak check-kernels fuzz tests vmlinux-header check-layers format check-format bench-packet bench-layout image kind kind-down check-kind clean

@@ -97,7 +97,7 @@ static int request_run(struct request *request, struct error *error)
 	int err;
 
 	if (request->help) {
-		request_usage(stdout);
+		request_usage(request->command, stdout);
 		return 0;
 	}
 	if (request->version) {

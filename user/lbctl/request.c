@@ -50,10 +50,8 @@ static const struct option_row {
 /* Of these the letter is an option, too. */
 #define OPTION_LETTERS ":o:wh"
 
-void request_usage(FILE *out)
+static void commands_print(FILE *out)
 {
-	fputs("usage: lbctl [OPTION ...] [COMMAND]      without a command: status\n\ncommands:\n",
-	      out);
 	for (size_t i = 0; i < NCOMMANDS; i++) {
 		const struct command *command = commands[i];
 		bool many = command->flags & (COMMAND_F_PLACES | COMMAND_F_LIMIT);
@@ -69,17 +67,34 @@ void request_usage(FILE *out)
 		fprintf(out, "%*s%s\n", width < USAGE_COLUMN ? USAGE_COLUMN - width : 1, "",
 			command->summary);
 	}
-	fputs("\noptions, before or after the command:\n", out);
-	for (size_t o = 0; o < NOPTIONS; o++) {
-		const struct option_row *row = &option_rows[o];
-		bool letter = strchr(OPTION_LETTERS, row->option.val);
-		int width = fprintf(out, "  %c%c%s--%s%s%s", letter ? '-' : ' ',
-				    letter ? row->option.val : ' ', letter ? ", " : "  ",
-				    row->option.name, row->argument ? " " : "",
-				    row->argument ? row->argument : "");
+}
 
-		fprintf(out, "%*s%s\n", USAGE_COLUMN - width, "", row->help);
+static void option_print(const struct option_row *row, FILE *out)
+{
+	bool letter = strchr(OPTION_LETTERS, row->option.val);
+	int width = fprintf(out, "  %c%c%s--%s%s%s", letter ? '-' : ' ',
+			    letter ? row->option.val : ' ', letter ? ", " : "  ", row->option.name,
+			    row->argument ? " " : "", row->argument ? row->argument : "");
+
+	fprintf(out, "%*s%s\n", USAGE_COLUMN - width, "", row->help);
+}
+
+void request_usage(const struct command *command, FILE *out)
+{
+	if (command) {
+		fprintf(out, "usage: lbctl %s%s%s [OPTION ...]\n\n%s\n\noptions:\n", command->words,
+			command->operand ? " " : "", command->operand ? command->operand : "",
+			command->summary);
+	} else {
+		fputs("usage: lbctl [OPTION ...] [COMMAND]      without a command: status\n"
+		      "\ncommands:\n",
+		      out);
+		commands_print(out);
+		fputs("\noptions, before or after the command:\n", out);
 	}
+	for (size_t o = 0; o < NOPTIONS; o++)
+		if (!command || !option_rows[o].flag || option_rows[o].flag & command->flags)
+			option_print(&option_rows[o], out);
 }
 
 /* "NS/NAME" of DNS labels, so that it can stand in a URL as it is. */
@@ -318,6 +333,7 @@ static int command_check(const struct request *request, struct error *error)
 int request_read(struct request *request, int argc, char **argv, struct error *error)
 {
 	const char *control = getenv("GUIDEWAY_CONTROL"), *bpffs = getenv("GUIDEWAY_BPFFS");
+	struct error ignored;
 	int err;
 
 	*request = (struct request){
@@ -328,6 +344,9 @@ int request_read(struct request *request, int argc, char **argv, struct error *e
 	if (control && *control)
 		request->invocation.control = control;
 	err = options_read(request, argc, argv, error);
+	/* Of the command, if there is one: it may lack what it needs. */
+	if (!err && request->help && optind < argc)
+		command_find(request, argv + optind, argc - optind, &ignored);
 	if (err || request->help || request->version)
 		return err;
 	err = command_find(request, argv + optind, argc - optind, error);

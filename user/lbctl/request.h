@@ -26,6 +26,7 @@ struct request {
  */
 int request_read(struct request *ret, int argc, char **argv, struct error *error);
 
-void request_usage(FILE *out);
+/* Of one command, or with NULL of all. */
+void request_usage(const struct command *command, FILE *out);
 
 #endif

@@ -18,6 +18,7 @@
 #include "host.h"
 #include "log.h"
 #include "monitor.h"
+#include "notify.h"
 #include "report.h"
 #include "sync.h"
 
@@ -155,6 +156,7 @@ static void signal_came(uv_signal_t *handle, int number)
 		return;
 	}
 	log_info("stopping, traffic goes on signal=%d", number);
+	notify("STOPPING=1");
 	uv_stop(&lbd->loop);
 }
 
@@ -499,6 +501,7 @@ static int run(struct lbd *lbd)
 		status = complain(start_status(err), &error);
 	} else if (err) {
 		log_info("%s", error.text);
+		notify("READY=1"); /* to follow the source */
 		uv_run(&lbd->loop, UV_RUN_DEFAULT);
 	} else {
 		report_sync(&lbd->report, &lbd->sync, 0, &error);
@@ -506,6 +509,7 @@ static int run(struct lbd *lbd)
 			 (unsigned long long)lbd->sync.snapshot->revision,
 			 lbd->sync.snapshot->nservices, lbd->sync.attached.n,
 			 lbd->options.control_path, (unsigned long long)lbd->sync.took_ms);
+		notify("READY=1");
 		lbd_await_linger(lbd);
 		uv_run(&lbd->loop, UV_RUN_DEFAULT);
 	}

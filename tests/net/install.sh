@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR GPL-2.0-only
+# What `make install` puts below DESTDIR: it's all there, works from there, and
+# `make uninstall` takes it away.  The lab runs the installed programs.
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
+
+dest=$work/dest/usr
+build=$(realpath --relative-to="$top" "$GUIDEWAY_BUILD")
+
+make_tree() { # TARGET
+	make -s -C "$top" --no-print-directory B="$build" DESTDIR="$work/dest" PREFIX=/usr "$1"
+}
+
+files() {
+	(cd "$work/dest" && find . ! -type d -printf '%m %P\n' | sort -k 2)
+}
+
+wanted="755 usr/bin/lbctl
+755 usr/bin/replica
+644 usr/lib/systemd/system/lbd.service
+755 usr/sbin/lbd
+644 usr/share/bash-completion/completions/lbctl
+644 usr/share/bash-completion/completions/lbd
+644 usr/share/man/man1/lab.1
+644 usr/share/man/man1/replica.1
+644 usr/share/man/man8/lbctl.8
+644 usr/share/man/man8/lbd.8
+644 usr/share/zsh/site-functions/_guideway"
+
+all_is_installed() {
+	make_tree install
+	same "$(files)" "$wanted"
+}
+
+programs_tell_their_version() {
+	local program version
+	version=$(<"$top/VERSION")
+	for program in sbin/lbd bin/lbctl bin/replica; do
+		same "$("$dest/$program" --version)" "${program#*/} $version"
+		matches "$("$dest/$program" --help)" "^usage: ${program#*/}"
+	done
+}
+
+# systemd reads it without a complaint, and starts what is installed.
+unit_is_good() {
+	local unit=$dest/lib/systemd/system/lbd.service
+	same "$(sed -n 's/^ExecStart=//p' "$unit")" /usr/sbin/lbd
+	sed "s,/usr/sbin/lbd,$dest/sbin/lbd," "$unit" >"$work/lbd.service"
+	same "$(systemd-analyze verify --man=no "$work/lbd.service" 2>&1)" ""
+	echo "Nonsense=yes" >>"$work/lbd.service"
+	matches "$(systemd-analyze verify --man=no "$work/lbd.service" 2>&1)" "Nonsense"
+}
+
+# It says so once its maps are filled, and when it stops.
+systemd_hears_of_it() {
+	lab lbd stop
+	NOTIFY_SOCKET=$work/notify lab lbd start
+	eventually 20 grep -qx 'READY=1' "$work/heard"
+	lab lbctl services list >/dev/null
+}
+
+systemd_hears_the_end() {
+	lab lbd stop
+	eventually 5 grep -qx 'READY=1STOPPING=1' "$work/heard"
+}
+
+# ---- manual pages ------------------------------------------------------------------
+
+# Each option of --help is told of, each command has its paragraph.
+pages_have_every_option() {
+	local name page=$dest/share/man/man8
+	for name in $("$dest/sbin/lbd" --help | sed -nE 's/^ +--([a-z-]+).*/\1/p'); do
+		grep -qE "^\.(It )?Fl -([a-z-]+ , -)*$name( |$)" "$page/lbd.8" || { echo "lbd(8) lacks --$name" && return 1; }
+	done
+	while read -r name; do
+		grep -qE "^\.It Cm $name( |$)" "$page/lbctl.8" || { echo "lbctl(8) lacks $name" && return 1; }
+	done < <("$dest/bin/lbctl" --help | sed -nE '/^commands:/,/^$/ s/^  ([a-z]+( [a-z]+)?)( [A-Z[].*|  .*)$/\1/p')
+}
+
+pages_are_well_formed() {
+	local page
+	for page in "$dest"/share/man/man?/*; do
+		same "$(man --warnings -E UTF-8 -l -Tutf8 "$page" 2>&1 >/dev/null)" "" "$page"
+	done
+}
+
+nothing_is_left() {
+	touch "$dest/bin/another"
+	make_tree uninstall
+	same "$(files)" "644 usr/bin/another"
+}
+
+check "make install puts every file into its place" all_is_installed
+check "installed programs run" programs_tell_their_version
+check "the systemd unit is well-formed" unit_is_good
+mkdir "$work/programs"
+ln -s "$dest"/*bin/* "$work/programs"
+GUIDEWAY_BUILD=$work/programs lab up --replicas 1 >/dev/null
+export GUIDEWAY_BUILD=$work/programs
+socat -u "UNIX-RECV:$work/notify" "CREATE:$work/heard" &
+listener=$!
+check "a service manager hears when lbd is ready" systemd_hears_of_it
+check "and when it stops" systemd_hears_the_end
+kill $listener
+check "manual pages have every option and command" pages_have_every_option
+check "manual pages are well-formed" pages_are_well_formed
+check "make uninstall takes all of it away, and nothing else" nothing_is_left
+tests_end
