@@ -68,11 +68,33 @@ without_a_daemon_the_maps_answer() {
 	lab lbd start
 }
 
+on_a_terminal() { # ENVIRONMENT LBCTL-ARGUMENT...
+	local environment=$1
+	shift
+	script -qec "env $environment $top/lab/lab lbctl $*" /dev/null </dev/null | tr -d '\r'
+}
+
+colours_are_for_terminals() {
+	local plain coloured escape=$'\e'
+	plain=$(lab lbctl backends list)
+	fails grep -q "$escape" <<<"$plain"
+	coloured=$(on_a_terminal TERM=xterm backends list)
+	matches "$coloured" "^$escape\[1mSERVICE$escape\[0m "
+	matches "$coloured" " $escape\[32mactive$escape\[0m "
+	# They take no room.
+	same "$(sed "s/$escape\[[0-9]*m//g" <<<"$coloured")" "$plain"
+	matches "$(on_a_terminal TERM=xterm services describe default/web)" "$escape\[32mactive"
+	same "$(on_a_terminal 'TERM=xterm NO_COLOR=1' backends list)" "$plain"
+	same "$(on_a_terminal TERM=dumb backends list)" "$plain"
+	fails grep -q "$escape" <<<"$(on_a_terminal TERM=xterm backends list -o json)"
+}
+
 lab up --replicas 3 >/dev/null
 check "a Service is described, and a wrong name told" a_service_is_described
 check "flows are listed by place, cut, deleted" flows_are_listed_and_deleted
 check "a ring says who has what, and what the last change moved" a_ring_tells_what_moved
 check "what is exported is read back" export_is_read_back
 check "counters, and no difference between source and maps" counters_and_differences
+check "colours are for terminals that want them" colours_are_for_terminals
 check "without a daemon the maps answer" without_a_daemon_the_maps_answer
 tests_end

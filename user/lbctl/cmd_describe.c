@@ -104,6 +104,7 @@ static int backends_print(const struct value *backends, const struct value *serv
 
 	if (table_begin(&table, 6))
 		return -ENOMEM;
+	table.judged = 1U << 3; /* STATUS */
 	for (size_t i = 0; i < 6; i++) {
 		fputs(headers[i], table.cells);
 		table_next(&table);

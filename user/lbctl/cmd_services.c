@@ -65,7 +65,7 @@ static const struct table_column columns[] = {
 	{.header = "ADDRESS", .cell = cell_address},
 	{.header = "PORT", .cell = cell_port},
 	{.header = "BACKENDS", .cell = cell_backends},
-	{.header = "STATE", .key = "state"},
+	{.header = "STATE", .judged = true, .key = "state"},
 	{.header = "FAMILY", .wide = true, .key = "family"},
 	{.header = "FRONTENDS", .wide = true, .cell = cell_frontends},
 	{.header = "REASON", .wide = true, .key = "reason"},

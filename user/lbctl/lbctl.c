@@ -114,12 +114,21 @@ static int request_run(struct request *request, struct error *error)
 	return err;
 }
 
+/* https://no-color.org */
+static bool terminal_has_colours(void)
+{
+	const char *no = getenv("NO_COLOR"), *terminal = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !(no && *no) && terminal && strcmp(terminal, "dumb");
+}
+
 int main(int argc, char **argv)
 {
 	struct request request;
 	struct error error;
 	int status = EXIT_SUCCESS;
 
+	table_set_colours(terminal_has_colours());
 	if (request_read(&request, argc, argv, &error))
 		status = EXIT_USAGE;
 	else if (request_run(&request, &error))

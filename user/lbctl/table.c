@@ -7,6 +7,44 @@
 
 #define COLUMN_GAP 3 /* blanks */
 
+static bool colours;
+
+void table_set_colours(bool on)
+{
+	colours = on;
+}
+
+#define COLOUR_NONE "\033[0m"
+#define COLOUR_HEADER "\033[1m"
+#define COLOUR_GOOD "\033[32m"
+#define COLOUR_DOUBTFUL "\033[33m"
+#define COLOUR_BAD "\033[31m"
+
+/* What the words of judged columns mean; others have no colour. */
+static const char *word_colour(const char *word)
+{
+	static const struct {
+		const char *word, *colour;
+	} words[] = {
+		{"active", COLOUR_GOOD},
+		{"ok", COLOUR_GOOD},
+		{"up", COLOUR_GOOD},
+		{"draining", COLOUR_DOUBTFUL},
+		{"terminating", COLOUR_DOUBTFUL},
+		{"not_ready", COLOUR_DOUBTFUL},
+		{"unused", COLOUR_DOUBTFUL},
+		{"unknown", COLOUR_DOUBTFUL},
+		{"down", COLOUR_BAD},
+		{"no_endpoint", COLOUR_BAD},
+		{"refused", COLOUR_BAD},
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (!strcmp(word, words[i].word))
+			return words[i].colour;
+	return NULL;
+}
+
 void table_safe(const char *text, FILE *out)
 {
 	static const char control[] = "\001\002\003\004\005\006\a\b\t\n\v\f\r\016\017"
@@ -51,19 +89,33 @@ static const char *cell_shown(const char *cell)
 	return *cell ? cell : "<none>";
 }
 
-static void cells_print(const char *cells, const char *end, const size_t *widths, size_t n,
-			FILE *out)
+static void cell_print(const char *text, const char *colour, FILE *out)
 {
-	size_t c = 0;
+	if (colours && colour)
+		fputs(colour, out);
+	table_safe(text, out);
+	if (colours && colour)
+		fputs(COLOUR_NONE, out);
+}
 
-	for (const char *cell = cells; cell < end; cell += strlen(cell) + 1) {
-		table_safe(cell_shown(cell), out);
+static void cells_print(const struct table *table, const size_t *widths, FILE *out)
+{
+	const char *end = table->text + table->size, *colour;
+	size_t n = table->ncolumns, c = 0, row = 0;
+
+	for (const char *cell = table->text; cell < end; cell += strlen(cell) + 1) {
+		if (row)
+			colour = table->judged >> c & 1 ? word_colour(cell) : NULL;
+		else
+			colour = COLOUR_HEADER;
+		cell_print(cell_shown(cell), colour, out);
 		if (c + 1 < n)
 			fprintf(out, "%*s",
 				(int)(widths[c] - text_width(cell_shown(cell)) + COLUMN_GAP), "");
 		else
 			fputc('\n', out);
 		c = (c + 1) % n;
+		row += !c;
 	}
 }
 
@@ -82,7 +134,7 @@ int table_end(struct table *table, FILE *out)
 			widths[c] = width;
 		c = (c + 1) % table->ncolumns;
 	}
-	cells_print(table->text, table->text + table->size, widths, table->ncolumns, out);
+	cells_print(table, widths, out);
 	err = 0;
 out:
 	free(table->text);
@@ -102,7 +154,7 @@ int table_print(const struct table_column *columns, size_t n, const struct value
 		FILE *out)
 {
 	struct table table;
-	size_t shown = 0;
+	size_t shown = 0, column = 0;
 
 	for (size_t c = 0; c < n; c++)
 		shown += wide || !columns[c].wide;
@@ -111,6 +163,7 @@ int table_print(const struct table_column *columns, size_t n, const struct value
 	for (size_t c = 0; c < n; c++) {
 		if (columns[c].wide && !wide)
 			continue;
+		table.judged |= (uint64_t)columns[c].judged << column++;
 		fputs(columns[c].header, table.cells);
 		table_next(&table);
 	}

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "answer.h"
@@ -25,7 +26,11 @@ struct table {
 	FILE *cells; /* in memory */
 	char *text;
 	size_t size, ncolumns;
+	uint64_t judged; /* by column: its words have colours */
 };
+
+/* Headers and words like "down" get colours: for a terminal that has them. */
+void table_set_colours(bool on);
 
 /* Returns 0 or -ENOMEM. */
 int table_begin(struct table *table, size_t ncolumns);
@@ -35,7 +40,8 @@ int table_end(struct table *table, FILE *out);
 
 struct table_column {
 	const char *header;
-	bool wide; /* shown by -o wide alone */
+	bool wide;   /* shown by -o wide alone */
+	bool judged; /* good, doubtful or bad: green, yellow or red */
 	/* A field of the row, printed as it is, or a function that writes the
 	 * cell. */
 	const char *key;
