@@ -205,7 +205,7 @@ $B/images/replica.tar: $B/replica k8s/make-image VERSION
 $B/images/redis.tar: k8s/make-image VERSION
 	@k8s/make-image $@ guideway-redis:$(VERSION) 65534 /usr/bin/redis-server /usr/bin/redis-server /usr/bin/redis-cli
 
-include packaging/install.mk
+include packaging/install.mk packaging/deb.mk
 
 clean: ## remove the build
 	rm -rf $B
