@@ -85,6 +85,22 @@ pages_are_well_formed() {
 	done
 }
 
+# What the planner says, its values as "..."; each has its paragraph in lbctl(8), and each
+# word for the state of a Service or a backend its place.
+pages_tell_every_refusal() {
+	local reason reasons page=$dest/share/man/man8/lbctl.8
+	reasons=$(cat "$top"/user/lib/plan*.c | tr -d '\n\t' |
+		grep -oE '(planner_refuse|planner_leave_out|snprintf)\((p, [^"]*|why, [^"]*)"[^"]*"' |
+		sed -E 's/^[^"]*"(.*)"$/\1/; s/%[a-z]+/.../g; s,(\.\.\./?)+,...,g')
+	at_least "$(wc -l <<<"$reasons")" 10 reasons
+	while read -r reason; do
+		grep -qxF ".It $reason" "$page" || { echo "lbctl(8) lacks: $reason" && return 1; }
+	done <<<"$reasons"
+	for reason in refused no_endpoint down draining not_ready terminating unused; do
+		sed -n '/^\.Sh REFUSALS/,/^\.Sh ENV/p' "$page" | grep -qx "\.Cm $reason" || { echo "lbctl(8) lacks $reason" && return 1; }
+	done
+}
+
 nothing_is_left() {
 	touch "$dest/bin/another"
 	make_tree uninstall
@@ -104,6 +120,7 @@ check "a service manager hears when lbd is ready" systemd_hears_of_it
 check "and when it stops" systemd_hears_the_end
 kill $listener
 check "manual pages have every option and command" pages_have_every_option
+check "lbctl(8) tells of every refusal" pages_tell_every_refusal
 check "manual pages are well-formed" pages_are_well_formed
 check "make uninstall takes all of it away, and nothing else" nothing_is_left
 tests_end
