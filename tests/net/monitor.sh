@@ -145,30 +145,6 @@ another_programs_port_stops_nobody() {
 	grep -q 'warn --listen: 127.0.0.1:9095: Address already in use' "$GUIDEWAY_LAB_DIR/node1/lbd.log"
 }
 
-# Each line of the log is an object; a refused Service is named in its fields.
-log_is_json() {
-	local log=$GUIDEWAY_LAB_DIR/node1/lbd.log manifests=$GUIDEWAY_LAB_DIR/manifests
-	{
-		echo 'apiVersion: v1'
-		echo 'kind: Service'
-		echo 'metadata: {name: bad, namespace: default}'
-		echo 'spec: {clusterIP: 10.96.0.77, ports: [{port: 80, name: a revision=9}]}'
-	} >"$manifests/bad.yaml"
-	eventually 5 grep -q '"msg":"refused"' "$log"
-	rm "$manifests/bad.yaml"
-	eventually 5 grep -q 'nothing is refused any more' "$log"
-	lab lbd stop
-	jq -es 'all(.[]; (.ts | test("^[0-9-]+T[0-9:]+\\.[0-9]{6}Z$")) and (.level | IN("info", "warn")) and (.msg | length > 0))' "$log"
-	same "$(wc -l <"$log")" "$(jq -c . "$log" | wc -l)" "one object a line"
-	jq -es 'any(.[]; .msg == "ready" and .revision == 1 and (.services | type == "number") and (.control | endswith(".sock")))' "$log"
-	jq -es 'any(.[]; .msg == "refused" and .object == "default/bad" and .kind == "Service"
-		and (.at | test("bad.yaml:4$")) and (.reason | contains("a revision=9\" is not")) and .level == "warn")' "$log"
-	jq -es 'any(.[]; .msg == "stopping, traffic goes on" and .signal == 15)' "$log"
-	# Also what ends it.
-	same "$(lab exec node1 "$GUIDEWAY_BUILD/lbd" --log-format json --device lo --source file:/nowhere 2>&1 | jq -c 'del(.ts)')" \
-		'{"level":"error","msg":"--source: /nowhere: No such file or directory"}'
-}
-
 lab up --replicas 3 -- --max-new-flows 1024 >/dev/null
 check "/metrics is valid Prometheus text" metrics_are_valid
 check "every metric is there" every_name_is_there
@@ -178,7 +154,4 @@ check "flows are counted, and those that were pushed out" flows_are_counted
 check "/healthz and /readyz answer, others get a 4xx" it_is_well_and_ready
 check "a bad --listen is named" wrong_addresses_are_named
 check "a port that is taken is told, and lbd serves all the same" another_programs_port_stops_nobody
-lab down >/dev/null
-lab up --replicas 1 -- --log-format json >/dev/null
-check "--log-format json: one object an event" log_is_json
 tests_end
