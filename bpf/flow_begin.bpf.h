@@ -56,6 +56,14 @@ struct {
 	__type(value, struct lb_reply);
 } reply_scratch SEC(".maps");
 
+/* The forward entry of a flow that goes to other tables: likewise. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lb_flow);
+} flow_scratch SEC(".maps");
+
 /* Not one of lb_flow's: the inside entry of a stack flow that has a port, see
  * LB_REPLY_F_STACK. */
 #define FLOW_INSIDE (1U << 8)
@@ -384,13 +392,14 @@ __noinline int flow_promote(const struct packet *p, const struct lb_flow *flow, 
 			    bool v6)
 {
 	struct lb_backend *backend = backend_find(backend_id);
-	struct lb_flow established;
 	struct lb_reply *reply, *old;
+	struct lb_flow *established;
 	union tuple key, tuple;
 	__u32 zero = 0;
 
 	reply = bpf_map_lookup_elem(&reply_scratch, &zero);
-	if (!p || !flow || !backend || !reply)
+	established = bpf_map_lookup_elem(&flow_scratch, &zero);
+	if (!p || !flow || !backend || !reply || !established)
 		return 0; /* for the verifier: never */
 	if (flow_is_syn(p) || flow_next_state(p, flow->state) == LB_FLOW_CLOSING)
 		return 0;
@@ -403,16 +412,16 @@ __noinline int flow_promote(const struct packet *p, const struct lb_flow *flow, 
 					    : old->state == LB_FLOW_CLOSING)
 		return 0;
 
-	established = *flow;
+	*established = *flow;
 	tuple = p->tuple;
-	established.state = flow_next_state(p, LB_FLOW_ESTABLISHED);
-	established.seen_ticks = flow_now_ticks();
+	established->state = flow_next_state(p, LB_FLOW_ESTABLISHED);
+	established->seen_ticks = flow_now_ticks();
 	*reply = *old;
 	if (reply->tag != flow_tag(&key, v6))
 		return 0; /* the entry became another key's under our eyes */
 	/* In the order that a reader needs: the way back first, and both new
 	 * entries before the old ones go. */
-	if (reply_store(&key, reply, v6) || flow_store(&tuple, &established, v6))
+	if (reply_store(&key, reply, v6) || flow_store(&tuple, established, v6))
 		return 0;
 	flow_delete_new(&tuple, v6);
 	reply_delete_new(&key, v6);
