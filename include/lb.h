@@ -522,9 +522,7 @@ struct lb_settings {
 	/* Of each table: flows that were forgotten at an operator's wish.  lbd's. */
 	__u64 flows_deleted[LB_FLOW_TABLE_MAX * 2];
 };
-_Static_assert(sizeof(struct lb_settings) == 528, "ABI");
-
-_Static_assert(sizeof(struct lb_settings) == 128, "ABI");
+_Static_assert(sizeof(struct lb_settings) == 576, "ABI");
 
 #define LB_MAX_FRAGMENTS 16384 /* datagrams that are known at once */
 
