@@ -109,7 +109,10 @@ char *view_status(const struct view *view, const struct lb_reason_counter reason
 	else
 		snprintf(source, sizeof(source), "file:%s", view->options->source_path);
 	view_set_text(status, "source", source);
-	view_set_text(status, "source_state", view->stale ? "stale" : "ok");
+	view_set_text(status, "source_state",
+		      view->snapshot->unknown ? "waiting"
+		      : view->stale	      ? "stale"
+					      : "ok");
 	json_object_set_new(status, "revision", json_integer((json_int_t)view->snapshot->revision));
 	json_object_set_new(status, "synced_revision",
 			    json_integer((json_int_t)view->synced_revision));
