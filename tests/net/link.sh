@@ -82,6 +82,17 @@ frames_of_vlans_are_left_alone() {
 	same "$(packets forwarded)" "$forwarded" "packets sent on"
 }
 
+# The lab's switch puts the outer tag beside the frame, where generic XDP can't see it
+# (DESIGN.md, Limits); an inner one is seen.
+inner_tags_are_left_alone() {
+	local tags before
+	for tags in 88a8000781000005 8100000781000005; do
+		before=$(packets vlan)
+		send_frame $tags
+		eventually 5 grows vlan "$before"
+	done
+}
+
 # VLAN 0 isn't one: the tag tells a priority, and the packet is served.
 a_frame_with_a_priority_is_served() {
 	local before
@@ -93,7 +104,11 @@ a_frame_with_a_priority_is_served() {
 for hook in xdp xdp-generic tc; do
 	lab up --replicas 2 --hook $hook >/dev/null
 	check "$hook: frames for another machine are left alone" frames_for_another_machine_are_left_alone
-	check "$hook: frames of VLANs are left alone" frames_of_vlans_are_left_alone
+	if [[ $hook = xdp-generic ]]; then
+		check "$hook: frames of VLANs in VLANs are left alone" inner_tags_are_left_alone
+	else
+		check "$hook: frames of VLANs are left alone" frames_of_vlans_are_left_alone
+	fi
 	check "$hook: a frame with a priority is served" a_frame_with_a_priority_is_served
 	check "$hook: a changed MAC counts at once, lbd being dead" a_changed_mac_counts_at_once 02:00:00:00:07:01
 	check "$hook: a running lbd notices it" a_running_lbd_notices_it 02:00:00:00:07:02
