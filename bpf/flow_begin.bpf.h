@@ -201,7 +201,8 @@ __noinline int flow_demote(const struct packet *p, const struct lb_flow *flow, _
 	tuple = p->tuple;
 	if (reply->tag != flow_tag(&key, v6))
 		return 0;
-	if (reply_store_new(&key, reply, v6) || flow_store_new(&tuple, &closed, v6))
+	if (reply_store_new(&key, reply, v6) ||
+	    flow_store_new(&tuple, &closed, flow_find_new(&tuple, v6), v6))
 		return 0;
 	flow_delete(&tuple, v6);
 	reply_delete(&key, v6);
@@ -266,7 +267,7 @@ struct flow_found {
 	__u32 id;
 	__be16 snat_port; /* as in lb_flow */
 	__u8 flags;	  /* likewise; the attempt is the pick's */
-	__u8 pad;
+	__u8 known;	  /* they hold the key, be it without a say */
 };
 
 /* Step 4: where the client's flows go, or what the ring says. */
@@ -373,7 +374,7 @@ __noinline int flow_begin(struct packet *p, struct flow_found *found, bool v6)
 	if (target.flags & LB_FLOW_F_STACK && !settings.stack_used)
 		settings.stack_used = 1;
 	tuple = p->tuple;
-	if (flow_store_new(&tuple, &flow, v6))
+	if (flow_store_new(&tuple, &flow, found->known, v6))
 		return LB_REASON_FLOW_NOT_STORED;
 	count_connection(target.id);
 	found->id = target.id;
@@ -459,6 +460,7 @@ __noinline int flow_find_young(const struct packet *p, struct flow_found *found,
 	flow = flow_find_new(&tuple, v6);
 	if (!flow)
 		return FLOW_NONE;
+	found->known = 1;
 	reason = flow_hit(p, flow, now, &target, v6);
 	if (reason)
 		return reason;

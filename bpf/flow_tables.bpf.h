@@ -66,10 +66,10 @@ static __always_inline long flow_store(const union tuple *key, const struct lb_f
 	return err;
 }
 
+/* known: the small table holds the key already. */
 static __always_inline long flow_store_new(const union tuple *key, const struct lb_flow *flow,
-					   const bool v6)
+					   bool known, const bool v6)
 {
-	bool known = flow_find_new(key, v6);
 	long err = v6 ? bpf_map_update_elem(&new_flows6, &key->v6, flow, BPF_ANY)
 		      : bpf_map_update_elem(&new_flows4, &key->v4, flow, BPF_ANY);
 
