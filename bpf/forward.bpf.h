@@ -20,6 +20,19 @@ struct forward_route {
 	__u64 mac;	       /* the neighbour's as in LB_NEXT_HOP(), 0 = not resolved */
 };
 
+/* Of the way on to a packet's destination, or back to its source. */
+static __always_inline void forward_set_ends(struct forward_route *route, const struct packet *p,
+					     const bool back, const bool v6)
+{
+	if (v6) {
+		__builtin_memcpy(back ? route->dst : route->src, p->tuple.v6.src, 16);
+		__builtin_memcpy(back ? route->src : route->dst, p->tuple.v6.dst, 16);
+	} else {
+		*(back ? route->dst : route->src) = p->tuple.v4.src;
+		*(back ? route->src : route->dst) = p->tuple.v4.dst;
+	}
+}
+
 /* Ask as if a packet from src to dst had come in by a device and were to be
  * forwarded: so rules by source address hold.  0 or LB_REASON_NO_ROUTE. */
 static __always_inline enum lb_reason forward_ask(void *ctx, __u32 ingress,

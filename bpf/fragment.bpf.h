@@ -83,13 +83,7 @@ __noinline int fragment_judge(struct __sk_buff *skb, const struct packet *p, boo
 	if (!p || (p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP) ||
 	    !fragment_is_for_service(p, v6))
 		return LB_REASON_FRAGMENT;
-	if (v6) {
-		__builtin_memcpy(route.src, p->tuple.v6.src, sizeof(route.src));
-		__builtin_memcpy(route.dst, p->tuple.v6.dst, sizeof(route.dst));
-	} else {
-		route.src[0] = p->tuple.v4.src;
-		route.dst[0] = p->tuple.v4.dst;
-	}
+	forward_set_ends(&route, p, false, v6);
 	return forward_find_route(skb, &route, v6) ? LB_REASON_FRAGMENT : LB_REASON_STRAY_FRAGMENT;
 }
 

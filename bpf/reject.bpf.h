@@ -228,13 +228,7 @@ __noinline int reject_send(struct __sk_buff *skb, const struct packet *p, int re
 		return LB_REASON_REWRITE_FAILED; /* for the verifier: never */
 	if (p->tcp_flags & TCP_FLAG_RST || p->part == PACKET_LATER)
 		return LB_REASON_REJECT_SILENT;
-	if (v6) {
-		__builtin_memcpy(route.src, p->tuple.v6.dst, sizeof(route.src));
-		__builtin_memcpy(route.dst, p->tuple.v6.src, sizeof(route.dst));
-	} else {
-		route.src[0] = p->tuple.v4.dst;
-		route.dst[0] = p->tuple.v4.src;
-	}
+	forward_set_ends(&route, p, true, v6);
 	failed = forward_find_route(skb, &route, v6);
 	if (failed)
 		return failed;
