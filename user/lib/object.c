@@ -147,8 +147,8 @@ static int identity_read(struct reading *reading, const struct field *root, stru
 {
 	struct field metadata = field_get(root, "metadata");
 	struct field name_field = field_get(&metadata, "name");
-	struct field namespace_field = field_get(&metadata, "namespace");
-	const char *name, *namespace = "default";
+	struct field space_field = field_get(&metadata, "namespace");
+	const char *name, *space = "default";
 	int err;
 
 	err = field_object(reading, &metadata);
@@ -159,12 +159,12 @@ static int identity_read(struct reading *reading, const struct field *root, stru
 	else if (!err)
 		err = field_dns_subdomain(reading, &name_field, &name);
 	if (object->kind == OBJECT_NODE)
-	namespace = "";
-	else if (!err && field_present(&namespace_field)) err =
-		field_dns_label(reading, &namespace_field, &namespace);
+		space = "";
+	else if (!err && field_present(&space_field))
+		err = field_dns_label(reading, &space_field, &space);
 	if (err)
 		return err;
-	object->namespace = namespace;
+	object->namespace = space;
 	object->name = name;
 	return 0;
 }
