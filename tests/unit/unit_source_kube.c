@@ -216,6 +216,37 @@ static void this_node_alone_is_asked_for_and_waited_for(void **state)
 	assert_int_equal(world->revision, 2);
 }
 
+static bool node_is_known(struct world *world)
+{
+	struct snapshot *snapshot;
+	struct error error;
+	bool known;
+
+	turn(world);
+	if (source_kube_load(world->source, &here, &snapshot, &error))
+		return false;
+	known = snapshot->node.known;
+	snapshot_free(snapshot);
+	return known;
+}
+
+/* It has no namespace, so it isn't to be looked for in "default". */
+static void a_node_that_is_deleted_is_gone(void **state)
+{
+	struct world *world = *state;
+	bool known = false;
+
+	fake_api_put(world->api, "nodes", "here", "{\"metadata\":{\"name\":\"here\"}}");
+	start(world);
+	for (int ms = 0; ms < PATIENCE_MS && !known; ms++)
+		known = node_is_known(world);
+	assert_true(known);
+	fake_api_delete(world->api, "nodes", "here");
+	for (int ms = 0; ms < PATIENCE_MS && known; ms++)
+		known = node_is_known(world);
+	assert_false(known);
+}
+
 static void no_snapshot_before_every_kind_has_been_listed(void **state)
 {
 	struct world *world = *state;
@@ -404,6 +435,7 @@ int main(void)
 		TEST(what_the_server_has_becomes_a_snapshot_and_follows_it),
 		TEST(no_snapshot_before_every_kind_has_been_listed),
 		TEST(this_node_alone_is_asked_for_and_waited_for),
+		TEST(a_node_that_is_deleted_is_gone),
 		TEST(long_lists_come_in_pages),
 		TEST(a_list_that_breaks_off_removes_nothing),
 		TEST(watches_recover_from_a_cut_in_a_line),

@@ -176,13 +176,13 @@ static int object_put(struct kube_watch *watch, json_t *value)
 
 static void object_delete(struct kube_watch *watch, const json_t *value)
 {
-	const char *namespace = json_text(value, "metadata", "namespace");
+	const char *space = object_default_namespace(watch->spec->kind);
+	const char *own = json_text(value, "metadata", "namespace");
 	const char *name = json_text(value, "metadata", "name");
 
 	if (!name)
 		return;
-	/* Objects without a namespace are read as of "default". */
-	objects_delete(watch->objects, watch->spec->kind, namespace ?: "default", name);
+	objects_delete(watch->objects, watch->spec->kind, *space && own ? own : space, name);
 	watch->changed = true;
 }
 

@@ -24,6 +24,11 @@ const char *object_kind_name(enum object_kind kind)
 	}
 }
 
+const char *object_default_namespace(enum object_kind kind)
+{
+	return kind == OBJECT_NODE ? "" : "default";
+}
+
 static struct object *object_create(void)
 {
 	struct object *object = calloc(1, sizeof(*object));
@@ -148,7 +153,7 @@ static int identity_read(struct reading *reading, const struct field *root, stru
 	struct field metadata = field_get(root, "metadata");
 	struct field name_field = field_get(&metadata, "name");
 	struct field space_field = field_get(&metadata, "namespace");
-	const char *name, *space = "default";
+	const char *name, *space = object_default_namespace(object->kind);
 	int err;
 
 	err = field_object(reading, &metadata);
@@ -158,9 +163,7 @@ static int identity_read(struct reading *reading, const struct field *root, stru
 		err = field_dns_label(reading, &name_field, &name);
 	else if (!err)
 		err = field_dns_subdomain(reading, &name_field, &name);
-	if (object->kind == OBJECT_NODE)
-		space = "";
-	else if (!err && field_present(&space_field))
+	if (!err && *space && field_present(&space_field))
 		err = field_dns_label(reading, &space_field, &space);
 	if (err)
 		return err;

@@ -139,6 +139,8 @@ struct object {
 };
 
 const char *object_kind_name(enum object_kind kind); /* "Service"; "" for none */
+/* Where an object is that doesn't say; "": its kind has no namespaces. */
+const char *object_default_namespace(enum object_kind kind);
 
 /*
  * Read a value of a document as an object (for the API server's: a document
