@@ -41,7 +41,7 @@ struct model_choice model_choose(const struct model_service *service, bool local
 	return choice;
 }
 
-static bool any_usable(const struct model_service *service, bool local)
+bool model_any_usable(const struct model_service *service, bool local)
 {
 	struct model_choice choice = model_choose(service, local);
 
@@ -63,7 +63,7 @@ bool model_no_local(const struct model_service *service, bool internal)
 		return false;
 	for (size_t i = 0; i < service->nfrontends; i++)
 		any |= internal == (service->frontends[i].kind == FRONTEND_CLUSTER_IP);
-	return any && !any_usable(service, true) && any_usable(service, false);
+	return any && !model_any_usable(service, true) && model_any_usable(service, false);
 }
 
 static uint64_t digest_bytes(uint64_t h, const void *bytes, size_t n)

@@ -139,6 +139,9 @@ struct model_choice {
 
 struct model_choice model_choose(const struct model_service *service, bool local);
 
+/* Would any endpoint get new flows, of all or of those on this node, hints aside? */
+bool model_any_usable(const struct model_service *service, bool local);
+
 /* Rule 56: does a Local policy keep clients from endpoints that are elsewhere, those
  * of the ClusterIP (internal) or of external addresses? */
 bool model_no_local(const struct model_service *service, bool internal);

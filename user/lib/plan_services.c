@@ -228,16 +228,12 @@ static void service_name_set(struct lb_service_name *name, const struct model_se
 
 static __u32 service_flags(const struct model_service *model)
 {
-	struct model_choice choice = model_choose(model, false);
 	__u32 flags = LB_SERVICE_F_USED;
 
 	if (model->round_robin)
 		flags |= LB_SERVICE_F_ROUND_ROBIN;
-	choice.topology = TOPOLOGY_ALL; /* rule 30: anywhere */
-	for (size_t i = 0; i < model->nendpoints; i++)
-		if (model->endpoints[i].weight &&
-		    model_endpoint_usable(&model->endpoints[i], &choice))
-			flags |= LB_SERVICE_F_ENDPOINTS;
+	if (model_any_usable(model, false)) /* rule 30: anywhere */
+		flags |= LB_SERVICE_F_ENDPOINTS;
 	return flags;
 }
 
