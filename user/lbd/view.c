@@ -28,6 +28,14 @@ void view_set_text(json_t *object, const char *key, const char *text)
 	json_object_set_new_nocheck(object, key, value ? value : json_string_nocheck("?"));
 }
 
+void view_add_prefixes(json_t *array, const struct prefix *prefixes, size_t n)
+{
+	char text[PREFIX_STRLEN];
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(array, json_string(prefix_format(&prefixes[i], text)));
+}
+
 /* ---- rows ------------------------------------------------------------------ */
 
 static int rows_append(const char *data, size_t length, void *arg)

@@ -95,6 +95,9 @@ char *view_rows_end(struct view_rows *rows, size_t *ret_length);
 /* json_object_set_new(), with "?" for text that isn't UTF-8. */
 void view_set_text(json_t *object, const char *key, const char *text);
 
+/* "ADDR/LEN" of each, at the array's end. */
+void view_add_prefixes(json_t *array, const struct prefix *prefixes, size_t n);
+
 /* "NAMESPACE/NAME", or what is known of it; cut if it is absurdly long. */
 #define VIEW_NAME_SIZE 520
 const char *view_name(const char *namespace, const char *name, char buf[VIEW_NAME_SIZE]);

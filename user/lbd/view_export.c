@@ -66,12 +66,7 @@ static json_t *ranges_of(const struct model_service *group, size_t n)
 		if (group[s].family == family)
 			continue;
 		family = group[s].family;
-		for (size_t i = 0; i < group[s].nsources; i++) {
-			char buf[PREFIX_STRLEN];
-
-			json_array_append_new(ranges,
-					      text(prefix_format(&group[s].sources[i], buf)));
-		}
+		view_add_prefixes(ranges, group[s].sources, group[s].nsources);
 	}
 	return ranges;
 }
@@ -299,11 +294,7 @@ static json_t *node_json(const struct model_node *node, const char *name)
 		json_object_set_new(
 			metadata, "labels",
 			json_pack("{s:o}", "topology.kubernetes.io/zone", text(node->zone)));
-	for (size_t i = 0; i < node->npod_cidrs; i++) {
-		char buf[PREFIX_STRLEN];
-
-		json_array_append_new(cidrs, text(prefix_format(&node->pod_cidrs[i], buf)));
-	}
+	view_add_prefixes(cidrs, node->pod_cidrs, node->npod_cidrs);
 	set_unless_empty(spec, "podCIDRs", cidrs);
 	if (node->deleting)
 		json_object_set_new(spec, "taints",

@@ -34,19 +34,6 @@ static json_t *frontends_json(const struct model_service *service)
 	return array;
 }
 
-static json_t *sources_json(const struct model_service *service)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < service->nsources; i++) {
-		char text[PREFIX_STRLEN];
-
-		json_array_append_new(array,
-				      json_string(prefix_format(&service->sources[i], text)));
-	}
-	return array;
-}
-
 static size_t usable_endpoints(const struct model_service *service)
 {
 	struct model_choice choice = model_choose(service, false);
@@ -112,6 +99,7 @@ static void settings_set(json_t *row, const struct view *view, const struct mode
 {
 	const struct health_check *check =
 		service->check.kind == HEALTH_UNSET ? &view->options->health : &service->check;
+	json_t *sources = json_array();
 	char text[HEALTH_PATH_SIZE + 8];
 
 	view_set_text(row, "internal_policy", service->internal_local ? "Local" : "Cluster");
@@ -129,7 +117,8 @@ static void settings_set(json_t *row, const struct view *view, const struct mode
 		json_object_del(row, "health_check_port");
 		json_object_del(row, "health_check_port_trouble");
 	}
-	json_object_set_new(row, "sources", sources_json(service));
+	view_add_prefixes(sources, service->sources, service->nsources);
+	json_object_set_new(row, "sources", sources);
 	view_set_text(row, "scheduler", service->round_robin ? "round-robin" : "maglev");
 	snprintf(text, sizeof(text), "http:%s", check->path);
 	view_set_text(row, "health_check",
