@@ -80,6 +80,15 @@ numbers_are_those_of_lbctl() {
 	at_least "$(metric guideway_sync_duration_seconds_count)" 1 "syncs"
 }
 
+# Rule 56
+a_policy_that_leaves_nobody_is_told() {
+	local series='guideway_service_no_local_endpoints{namespace="default",service="away",port="80",protocol="TCP",family="IPv4",policy="internal"}'
+	slice_node=elsewhere service away 10.96.0.53 "" "internalTrafficPolicy: Local"
+	same "$(metric "$series")" 1
+	service away 10.96.0.53 "" "internalTrafficPolicy: Local"
+	same "$(metric "$series")" 0
+}
+
 evictions() { # TABLE
 	metric "guideway_flow_evictions_total{table=\"$1\",family=\"IPv4\"}"
 }
@@ -150,6 +159,7 @@ check "/metrics is valid Prometheus text" metrics_are_valid
 check "every metric is there" every_name_is_there
 check "lbd(8) tells of each" every_name_is_documented
 check "the numbers are true" numbers_are_those_of_lbctl
+check "a Local policy that leaves nobody is told" a_policy_that_leaves_nobody_is_told
 check "flows are counted, and those that were pushed out" flows_are_counted
 check "/healthz and /readyz answer, others get a 4xx" it_is_well_and_ready
 check "a bad --listen is named" wrong_addresses_are_named

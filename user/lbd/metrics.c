@@ -71,18 +71,32 @@ static const struct {
 #define TOTALS (sizeof(totals) / sizeof(*totals))
 
 /* A service's labels.  Names are DNS labels: there is nothing to escape. */
-static void labels(FILE *to, const struct maps *maps, uint32_t id)
+static void labels(FILE *to, const struct model_service *service)
+{
+	fprintf(to, "{namespace=\"%.64s\",service=\"%.64s\",port=\"", service->namespace,
+		service->name);
+	if (*service->port_name)
+		fprintf(to, "%.64s", service->port_name);
+	else
+		fprintf(to, "%u", service->port);
+	fprintf(to, "\",protocol=\"%s\",family=\"IPv%u\"", view_protocol(service->protocol),
+		service->family);
+}
+
+/* The same of one in the maps. */
+static void maps_labels(FILE *to, const struct maps *maps, uint32_t id)
 {
 	const struct lb_service_name *name = &maps->service_names[id];
-	const struct lb_service *service = &maps->services[id];
+	const struct model_service service = {
+		.namespace = name->namespace,
+		.name = name->name,
+		.port_name = name->port_name,
+		.port = ntohs(maps->services[id].port),
+		.protocol = maps->services[id].protocol,
+		.family = maps->services[id].family,
+	};
 
-	fprintf(to, "{namespace=\"%.64s\",service=\"%.64s\",port=\"", name->namespace, name->name);
-	if (*name->port_name)
-		fprintf(to, "%.64s", name->port_name);
-	else
-		fprintf(to, "%u", ntohs(service->port));
-	fprintf(to, "\",protocol=\"%s\",family=\"IPv%u\"", service->protocol == 6 ? "TCP" : "UDP",
-		service->family);
+	labels(to, &service);
 }
 
 static void services_write(FILE *to, const struct maps *maps, const struct lb_traffic *traffic)
@@ -96,7 +110,7 @@ static void services_write(FILE *to, const struct maps *maps, const struct lb_tr
 			if (!(maps->services[id].flags & LB_SERVICE_F_USED))
 				continue;
 			fprintf(to, "guideway_%s", name);
-			labels(to, maps, id);
+			maps_labels(to, maps, id);
 			fprintf(to, "} %" PRIu64 "\n", totals[t].value(&traffic[id]));
 		}
 	}
@@ -117,7 +131,7 @@ static void backend_write(FILE *to, const struct maps *maps, const char *name, u
 
 	addr_from_words(backend->family, backend->addr, &addr);
 	fprintf(to, "guideway_%s", name);
-	labels(to, maps, backend->service);
+	maps_labels(to, maps, backend->service);
 	fprintf(to, ",backend=\"%s\"} %" PRIu64 "\n",
 		addr_port_format(&addr, ntohs(backend->port), text), value);
 }
@@ -155,17 +169,9 @@ static void no_local_write(FILE *to, const struct view *view)
 		for (int internal = 0; internal < 2; internal++) {
 			if (internal ? !service->internal_local : !service->external_local)
 				continue;
-			fprintf(to,
-				"guideway_service_no_local_endpoints{namespace=\"%s\",service=\"%s\","
-				"port=\"",
-				service->namespace, service->name);
-			if (*service->port_name)
-				fputs(service->port_name, to);
-			else
-				fprintf(to, "%u", service->port);
-			fprintf(to, "\",protocol=\"%s\",family=\"IPv%u\",policy=\"%s\"} %d\n",
-				view_protocol(service->protocol), service->family,
-				internal ? "internal" : "external",
+			fputs("guideway_service_no_local_endpoints", to);
+			labels(to, service);
+			fprintf(to, ",policy=\"%s\"} %d\n", internal ? "internal" : "external",
 				model_no_local(service, internal));
 		}
 	}
