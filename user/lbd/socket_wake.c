@@ -22,22 +22,10 @@ static bool backend_is_bad(const struct lb_backend *backend)
 	       backend->flags & (LB_BACKEND_F_DOWN | LB_BACKEND_F_NOT_SERVING);
 }
 
-/* The backend that a socket is connected to; NULL = it was freed. */
-static const struct lb_backend *socket_backend(const struct maps *maps, uint64_t word)
-{
-	uint32_t id = LB_FLOW_BACKEND_ID(word);
-	const struct lb_backend *backend = id < maps->max_backends ? &maps->backends[id] : NULL;
-
-	return backend && backend->generation == LB_FLOW_GENERATION(word) &&
-			       backend->state != LB_BACKEND_FREE
-		       ? backend
-		       : NULL;
-}
-
 static void udp_look(void *arg, uint64_t cookie, const struct lb_socket *socket)
 {
 	struct cookies *stuck = arg;
-	const struct lb_backend *backend = socket_backend(stuck->maps, socket->backend);
+	const struct lb_backend *backend = maps_flow_backend(stuck->maps, socket->backend);
 
 	if (backend && !backend_is_bad(backend))
 		return;
@@ -94,7 +82,7 @@ static bool tcp_dies(void *arg, uint64_t cookie, const void *value)
 	if (!value)
 		return false;
 	memcpy(&socket, value, sizeof(socket)); /* netlink aligns it to 4 */
-	return socket.backend && !socket_backend(arg, socket.backend);
+	return socket.backend && !maps_flow_backend(arg, socket.backend);
 }
 
 int socket_wake(const struct maps *maps, const struct plan *plan)

@@ -151,6 +151,9 @@ int maps_udp_sockets_each(const struct maps *maps,
 /* Add a ring's slots to slots[], by backend id; false: a ring that maps can't hold. */
 bool maps_ring_count(const struct maps *maps, uint64_t ring, uint32_t *slots);
 
+/* The backend that a flow, a client's affinity or a socket names; NULL = it was freed. */
+const struct lb_backend *maps_flow_backend(const struct maps *maps, uint64_t word);
+
 /* Is a backend's address this one, and its port (host order; 0 = any)? */
 bool maps_backend_is_at(const struct lb_backend *backend, const struct addr *addr, uint16_t port);
 

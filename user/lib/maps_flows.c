@@ -28,26 +28,13 @@ static uint32_t age_of(const struct walk *walk, uint32_t ticks)
 	return (int32_t)(walk->now - ticks) > 0 ? walk->now - ticks : 0;
 }
 
-static const struct lb_backend *backend_of(const struct walk *walk, uint64_t word)
-{
-	uint32_t id = LB_FLOW_BACKEND_ID(word);
-	const struct lb_backend *backend;
-
-	if (id >= walk->maps->max_backends)
-		return NULL;
-	backend = &walk->maps->backends[id];
-	return backend->state != LB_BACKEND_FREE && backend->generation == LB_FLOW_GENERATION(word)
-		       ? backend
-		       : NULL;
-}
-
 /* A flow that is over is remembered until its place is needed: it isn't shown. */
 static void flow_seen(struct walk *walk, const struct lb_flow *value, struct maps_flow *flow)
 {
 	const uint32_t *timeouts = flow->protocol == IPPROTO_TCP ? tcp_timeouts : udp_timeouts;
 
 	walk->entries++;
-	if (value->state > LB_FLOW_CLOSING || !backend_of(walk, value->backend))
+	if (value->state > LB_FLOW_CLOSING || !maps_flow_backend(walk->maps, value->backend))
 		return;
 	flow->age_ticks = age_of(walk, value->seen_ticks);
 	if (flow->age_ticks > timeouts[value->state])
@@ -198,7 +185,7 @@ int maps_flow_delete(const struct maps *maps, const struct maps_flow *flow)
 static void affinity_seen(const struct walk *walk, const struct lb_affinity *value,
 			  struct maps_affinity *affinity)
 {
-	const struct lb_backend *backend = backend_of(walk, value->backend);
+	const struct lb_backend *backend = maps_flow_backend(walk->maps, value->backend);
 	uint32_t timeout;
 
 	if (!backend || affinity->service >= walk->maps->max_services ||

@@ -20,6 +20,19 @@ bool maps_ring_count(const struct maps *maps, uint64_t ring, uint32_t *slots)
 	return true;
 }
 
+const struct lb_backend *maps_flow_backend(const struct maps *maps, uint64_t word)
+{
+	uint32_t id = LB_FLOW_BACKEND_ID(word);
+	const struct lb_backend *backend;
+
+	if (id >= maps->max_backends)
+		return NULL;
+	backend = &maps->backends[id];
+	return backend->state != LB_BACKEND_FREE && backend->generation == LB_FLOW_GENERATION(word)
+		       ? backend
+		       : NULL;
+}
+
 bool maps_backend_is_at(const struct lb_backend *backend, const struct addr *addr, uint16_t port)
 {
 	struct addr own;
