@@ -185,24 +185,31 @@ static void filter_set(__u8 *filter, uint32_t bit)
 
 /* ---- addresses ----------------------------------------------------------- */
 
-static int address_store(const struct maps *maps, const struct plan_frontend *frontend)
+/* One that is there is left. */
+static int address_insert(const struct maps *maps, const struct addr *addr)
 {
 	uint32_t words[4], one = 1;
 
-	/* A node port's is the node's. */
-	if (frontend->value.flags & LB_FRONTEND_F_NODEPORT)
-		return 0;
-	addr_to_words(&frontend->addr, words);
-	return bpf_map_update_elem(maps->addresses_fd[frontend->addr.family == 6], words, &one,
+	addr_to_words(addr, words);
+	return bpf_map_update_elem(maps->addresses_fd[addr->family == 6], words, &one,
 				   BPF_NOEXIST) &&
 			       errno != EEXIST
 		       ? -errno
 		       : 0;
 }
 
+/* A node port's is the node's. */
+static bool frontend_has_address(const struct plan_frontend *frontend)
+{
+	return !(frontend->value.flags & LB_FRONTEND_F_NODEPORT);
+}
+
 /* Those that frontends have, and those that none has. */
 struct address_tidy {
-	struct addr *wanted; /* sorted */
+	struct address_wanted {
+		struct addr addr; /* first: address_compare() */
+		bool found;
+	} * wanted; /* sorted, each once */
 	size_t nwanted;
 	struct addr *stale;
 	size_t nstale, room;
@@ -213,13 +220,29 @@ static int address_compare(const void *a, const void *b)
 	return addr_compare(a, b);
 }
 
+static void addresses_want(struct address_tidy *tidy, const struct applied *applied)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < applied->nfrontends; i++)
+		if (frontend_has_address(&applied->frontends[i]))
+			tidy->wanted[n++].addr = applied->frontends[i].addr;
+	qsort(tidy->wanted, n, sizeof(*tidy->wanted), address_compare);
+	for (size_t i = 0; i < n; i++)
+		if (!i || addr_compare(&tidy->wanted[i].addr, &tidy->wanted[i - 1].addr))
+			tidy->wanted[tidy->nwanted++] = tidy->wanted[i];
+}
+
 static void address_judge(struct address_tidy *tidy, uint8_t family, const uint32_t words[4])
 {
+	struct address_wanted *wanted;
 	struct addr addr;
 
 	addr_from_words(family, words, &addr);
-	if (tidy->nstale < tidy->room &&
-	    !bsearch(&addr, tidy->wanted, tidy->nwanted, sizeof(addr), address_compare))
+	wanted = bsearch(&addr, tidy->wanted, tidy->nwanted, sizeof(*wanted), address_compare);
+	if (wanted)
+		wanted->found = true;
+	else if (tidy->nstale < tidy->room)
 		tidy->stale[tidy->nstale++] = addr;
 }
 
@@ -242,27 +265,26 @@ static int addresses_tidy(const struct maps *maps, const struct applied *applied
 {
 	struct address_tidy tidy = {.room = 2 * (size_t)maps->max_frontends};
 	uint32_t words[4];
-	int err = 0;
+	int err;
 
 	tidy.wanted = calloc(applied->nfrontends + 1, sizeof(*tidy.wanted));
 	tidy.stale = calloc(tidy.room, sizeof(*tidy.stale));
-	if (!tidy.wanted || !tidy.stale)
+	if (!tidy.wanted || !tidy.stale) {
 		err = -ENOMEM;
-	for (size_t i = 0; i < applied->nfrontends && !err; i++) {
-		err = address_store(maps, &applied->frontends[i]);
-		if (!(applied->frontends[i].value.flags & LB_FRONTEND_F_NODEPORT))
-			tidy.wanted[tidy.nwanted++] = applied->frontends[i].addr;
+		goto out;
 	}
-	if (!err) {
-		qsort(tidy.wanted, tidy.nwanted, sizeof(*tidy.wanted), address_compare);
-		err = maps_hash_each(maps->addresses_fd[0], address_judge4, &tidy);
-	}
+	addresses_want(&tidy, applied);
+	err = maps_hash_each(maps->addresses_fd[0], address_judge4, &tidy);
 	err = err ?: maps_hash_each(maps->addresses_fd[1], address_judge6, &tidy);
+	for (size_t i = 0; i < tidy.nwanted && !err; i++)
+		if (!tidy.wanted[i].found)
+			err = address_insert(maps, &tidy.wanted[i].addr);
 	for (size_t i = 0; i < tidy.nstale && !err; i++) {
 		addr_to_words(&tidy.stale[i], words);
 		if (bpf_map_delete_elem(maps->addresses_fd[tidy.stale[i].family == 6], words))
 			err = -errno;
 	}
+out:
 	free(tidy.wanted);
 	free(tidy.stale);
 	return err;
@@ -274,7 +296,7 @@ int maps_frontend_insert(struct maps *maps, const struct plan_frontend *frontend
 {
 	struct lb_frontend6_key key;
 	int fd = frontend_key(maps, frontend, &key);
-	int err = address_store(maps, frontend);
+	int err = frontend_has_address(frontend) ? address_insert(maps, &frontend->addr) : 0;
 
 	if (err)
 		return err;
