@@ -136,6 +136,7 @@ it_is_well_and_ready() {
 	same "$(status_of /readyz)" 200
 	same "$(status_of /)" 404
 	same "$(status_of /metrics -X POST)" 405
+	same "$(status_of /metrics -d "a body that nobody reads")" 405
 	same "$(status_of /metrics -I)" 200
 }
 

@@ -86,7 +86,6 @@ static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connecti
 				      const char *path, const char *method, const char *version,
 				      const char *data, size_t *data_bytes, void **request)
 {
-	static char headers_seen;
 	const struct health_port *port = arg;
 	const struct view *view = port->view;
 	bool healthy = view->synced_revision == view->snapshot->revision;
@@ -99,14 +98,8 @@ static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connecti
 	(void)method;
 	(void)version;
 	(void)data;
-	if (*request != &headers_seen) {
-		*request = &headers_seen;
+	if (!httpd_is_complete(data_bytes, request))
 		return MHD_YES;
-	}
-	if (*data_bytes) {
-		*data_bytes = 0;
-		return MHD_YES;
-	}
 	n = count_local(port);
 	snprintf(text, sizeof(text),
 		 "{\"service\":{\"namespace\":\"%s\",\"name\":\"%s\"},\"localEndpoints\":%zu,"

@@ -156,3 +156,13 @@ void httpd_close(struct httpd *httpd)
 	uv_close((uv_handle_t *)&httpd->listen_poll, handle_closed);
 	uv_close((uv_handle_t *)&httpd->listen_timer, handle_closed);
 }
+
+bool httpd_is_complete(size_t *data_bytes, void **request)
+{
+	static char headers_seen;
+	bool complete = *request == &headers_seen && !*data_bytes;
+
+	*request = &headers_seen;
+	*data_bytes = 0;
+	return complete;
+}

@@ -7,6 +7,7 @@
 #define GW_HTTPD_H
 
 #include <microhttpd.h>
+#include <stdbool.h>
 #include <uv.h>
 
 #include "error.h"
@@ -25,5 +26,9 @@ struct httpd_calls {
 int httpd_open(int listen_fd, uv_loop_t *loop, const struct httpd_calls *calls, struct httpd **ret,
 	       struct error *error);
 void httpd_close(struct httpd *httpd);
+
+/* For a handler to which a body means nothing: it is called with the headers, and with
+ * each part of a body, which is dropped, before it is called to answer (true). */
+bool httpd_is_complete(size_t *data_bytes, void **request);
 
 #endif

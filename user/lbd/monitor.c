@@ -49,7 +49,6 @@ static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connecti
 				      const char *path, const char *method, const char *version,
 				      const char *data, size_t *data_bytes, void **request)
 {
-	static char headers_seen;
 	struct monitor *monitor = arg;
 	const struct view *view = monitor->view;
 	size_t length;
@@ -57,14 +56,8 @@ static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connecti
 
 	(void)version;
 	(void)data;
-	if (*request != &headers_seen) {
-		*request = &headers_seen;
+	if (!httpd_is_complete(data_bytes, request))
 		return MHD_YES;
-	}
-	if (*data_bytes) { /* no request needs a body */
-		*data_bytes = 0;
-		return MHD_YES;
-	}
 	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
 		return answer_line(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
 				   "the method must be GET or HEAD\n");
