@@ -176,15 +176,7 @@ format: ## format the sources
 check-format: ## fail where `make format` would change a file
 	@case "$$($(CLANG_FMT) --version)" in *' version 14.'*) $(CLANG_FMT) --dry-run -Werror $(SOURCES);; esac
 
-# ---- container images: archives, and into Docker where there is one
-IMAGES := $(addprefix $B/images/,guideway.tar replica.tar redis.tar)
-
-image: ## container images: guideway, replica, guideway-redis; into Docker where it runs
-	@$(MAKE) --no-print-directory deps PACKAGES='$(PACKAGES) busybox-static binutils'
-	@$(MAKE) --no-print-directory all $(IMAGES)
-	@if docker info >/dev/null 2>&1; then for i in $(IMAGES); do docker load -qi $$i || exit 1; done; \
-	else echo "  no Docker here: the archives are in $B/images"; fi
-
+# ---- clusters
 kind: image ## a kind cluster without kube-proxy, Guideway and a demo application on it
 	@k8s/kind up
 
@@ -195,17 +187,7 @@ check-kind: image ## tests on a real cluster: that of KUBECONFIG, or of `make ki
 	@k8s/kind up
 	@GUIDEWAY_KIND=1 KUBECONFIG=$${KUBECONFIG:-$B/kind.kubeconfig} tests/run
 
-$B/images/guideway.tar: $B/lbd $B/lbctl k8s/make-image VERSION
-	@k8s/make-image $@ guideway:$(VERSION) 0 /usr/sbin/lbd $B/lbd=/usr/sbin/lbd $B/lbctl=/usr/bin/lbctl /bin/busybox
-
-$B/images/replica.tar: $B/replica k8s/make-image VERSION
-	@k8s/make-image $@ replica:$(VERSION) 65534 /usr/bin/replica $B/replica=/usr/bin/replica
-
-# For the demo application with a database; Debian's, as the lab runs it.
-$B/images/redis.tar: k8s/make-image VERSION
-	@k8s/make-image $@ guideway-redis:$(VERSION) 65534 /usr/bin/redis-server /usr/bin/redis-server /usr/bin/redis-cli
-
-include packaging/install.mk packaging/deb.mk
+include packaging/install.mk packaging/deb.mk packaging/image.mk
 
 clean: ## remove the build
 	rm -rf $B
@@ -217,4 +199,4 @@ $B/:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo check check-soak check-kernels fuzz tests vmlinux-header check-layers format check-format bench-packet bench-layout image kind kind-down check-kind clean
+.PHONY: all help deps demo check check-soak check-kernels fuzz tests vmlinux-header check-layers format check-format bench-packet bench-layout kind kind-down check-kind clean
