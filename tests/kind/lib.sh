@@ -21,11 +21,56 @@ in_space() { # KUBECTL ARGS...
 	kubectl -n "$space" "$@"
 }
 
-# A namespace with the objects of stdin; VERSION in them is the images'.
+# Those whom the tests ask, and those that ask: Deployment web, spread over the nodes, and
+# DaemonSet client.
+web_and_client() {
+	cat <<'END'
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 4
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 10
+      topologySpreadConstraints:
+      - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: {app: web}}}
+      containers:
+      - name: web
+        image: replica:VERSION
+        imagePullPolicy: IfNotPresent
+        ports: [{name: http, containerPort: 5000}]
+        env:
+        - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+        - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+        - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+        readinessProbe: {httpGet: {path: /health, port: http}, periodSeconds: 1}
+        # What is on its way to the pod arrives before it stops.
+        lifecycle: {preStop: {sleep: {seconds: 3}}}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: client}
+spec:
+  selector: {matchLabels: {app: client}}
+  template:
+    metadata: {labels: {app: client}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      tolerations: [{operator: Exists}]
+      containers:
+      - {name: client, image: guideway:VERSION, imagePullPolicy: IfNotPresent, command: [/bin/busybox, sleep, infinity]}
+---
+END
+}
+
+# A namespace with web, client and the objects of stdin; VERSION in them is the images'.
 space_create() {
 	kubectl delete namespace "$space" --ignore-not-found >/dev/null
 	kubectl create namespace "$space" >/dev/null
-	sed "s/VERSION/$version/" | in_space apply -f - >/dev/null
+	{ web_and_client && cat; } | sed "s/VERSION/$version/" | in_space apply -f - >/dev/null
 }
 
 ready() { # KIND/NAME...

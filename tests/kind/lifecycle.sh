@@ -5,40 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 
 space_create <<'END'
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 4
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      terminationGracePeriodSeconds: 10
-      containers:
-      - name: web
-        image: replica:VERSION
-        imagePullPolicy: IfNotPresent
-        ports: [{name: http, containerPort: 5000}]
-        env:
-        - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
-        readinessProbe: {httpGet: {path: /health, port: http}, periodSeconds: 1}
-        # What is on its way to the pod arrives before it stops.
-        lifecycle: {preStop: {sleep: {seconds: 3}}}
----
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: {name: client}
-spec:
-  selector: {matchLabels: {app: client}}
-  template:
-    metadata: {labels: {app: client}}
-    spec:
-      terminationGracePeriodSeconds: 0
-      tolerations: [{operator: Exists}]
-      containers:
-      - {name: client, image: guideway:VERSION, imagePullPolicy: IfNotPresent, command: [/bin/busybox, sleep, infinity]}
----
 apiVersion: v1
 kind: Service
 metadata: {name: web}
