@@ -413,7 +413,11 @@ static bool row_is_asked(const struct row *row, const char *name)
 	return row->program != DATAPATH || !name || strstr(row->what, name);
 }
 
-static const char *const mouths[] = {"xdp", "tc uplink", "tc pod"};
+static const char *const mouths[] = {
+	[WORLD_XDP] = "xdp",
+	[WORLD_TC_UPLINK] = "tc uplink",
+	[WORLD_TC_POD] = "tc pod",
+};
 
 static void print_lookups(bool v6, uint8_t protocol, const char *name)
 {

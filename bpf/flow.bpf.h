@@ -45,9 +45,9 @@ static __always_inline bool flow_may_repick(const struct packet *p)
 
 /* Without the seed: an entry's tag must still be right when lbd comes back with
  * another one.  The seed comes in where a slot is picked. */
-static __always_inline void flow_hash(struct packet *p, const bool v6)
+static __always_inline __u64 flow_hash(const struct packet *p, const bool v6)
 {
-	p->hash = v6 ? hash_tuple6(&p->tuple.v6, 0) : hash_tuple4(&p->tuple.v4, 0);
+	return v6 ? hash_tuple6(&p->tuple.v6, 0) : hash_tuple4(&p->tuple.v4, 0);
 }
 
 /* Ticks since an entry was written; another CPU may have written a newer tick

@@ -227,10 +227,10 @@ static __always_inline bool flow_node_address_known(bool v6)
 
 /* The port of the node's address that a flow tries at an attempt from 1 up.  Hashed
  * anew for each: side by side, ports that are taken would grow into long rows. */
-static __always_inline __be16 flow_snat_candidate(const struct packet *p, __u32 attempt)
+static __always_inline __be16 flow_snat_candidate(__u64 hash, __u32 attempt)
 {
 	return bpf_htons(config_snat_port_first +
-			 hash_slot(hash_mix(p->hash, attempt), config_snat_ports));
+			 hash_slot(hash_mix(hash, attempt), config_snat_ports));
 }
 
 /* Loopback, multicast, broadcast, unspecified: the stack would not route it. */
@@ -272,14 +272,13 @@ struct flow_found {
 
 /* Step 4: where the client's flows go, or what the ring says. */
 static __always_inline enum lb_reason flow_pick(struct packet *p,
-						const struct lb_frontend *frontend, __u32 attempt,
-						__u32 *ret_id, bool v6)
+						const struct lb_frontend *frontend, __u64 hash,
+						__u32 attempt, __u32 *ret_id, bool v6)
 {
 	__u32 id = frontend->service;
 	struct lb_service *service = bpf_map_lookup_elem(&services, &id);
 	enum lb_scope scope = pick_scope(p, frontend);
 	enum lb_reason reason;
-	__u64 hash = p->hash;
 
 	if (!service)
 		return LB_REASON_NO_ENDPOINT;
@@ -303,8 +302,9 @@ static __always_inline enum lb_reason flow_pick(struct packet *p,
  * then, or not tell this flow from another: one client port may talk to two
  * frontends of one backend.  needs_port: it is sure from the first.
  */
-static __always_inline enum lb_reason
-flow_store_way_back(const struct packet *p, struct flow_target *target, bool needs_port, bool v6)
+static __always_inline enum lb_reason flow_store_way_back(const struct packet *p, __u64 hash,
+							  struct flow_target *target,
+							  bool needs_port, bool v6)
 {
 	/* A stack flow to a backend of this node has no port, and isn't begun by
 	 * bypass either: that would be a way around policies. */
@@ -317,7 +317,7 @@ flow_store_way_back(const struct packet *p, struct flow_target *target, bool nee
 	for (i = needs_port; i <= FLOW_SNAT_ATTEMPTS; i++) {
 		if (i && !may_have_port)
 			break;
-		target->snat_port = i ? flow_snat_candidate(p, i) : 0;
+		target->snat_port = i ? flow_snat_candidate(hash, i) : 0;
 		reason = flow_store_reply(p, target->id, target->snat_port, target->flags, v6);
 		if (reason != LB_REASON_NO_SNAT_PORT)
 			break;
@@ -338,6 +338,7 @@ __noinline int flow_begin(struct packet *p, struct flow_found *found, bool v6)
 	enum lb_reason reason;
 	union tuple tuple;
 	bool hairpin, remote;
+	__u64 hash;
 
 	if (!p || !found)
 		return LB_REASON_FLOW_NOT_STORED; /* for the verifier: never */
@@ -352,8 +353,8 @@ __noinline int flow_begin(struct packet *p, struct flow_found *found, bool v6)
 	/* Mid-flow TCP without an entry: we are told late. */
 	if (p->protocol == IPPROTO_TCP && !flow_is_syn(p))
 		flow.state = flow_next_state(p, LB_FLOW_ESTABLISHED);
-	flow_hash(p, v6);
-	reason = flow_pick(p, &frontend, LB_FLOW_ATTEMPT(found->flags), &target.id, v6);
+	hash = flow_hash(p, v6);
+	reason = flow_pick(p, &frontend, hash, LB_FLOW_ATTEMPT(found->flags), &target.id, v6);
 	if (reason)
 		return reason;
 	target.backend = backend_find(target.id);
@@ -363,7 +364,7 @@ __noinline int flow_begin(struct packet *p, struct flow_found *found, bool v6)
 	remote = target.backend->flags & LB_BACKEND_F_REMOTE;
 	target.flags = flow_choose_path(p, target.backend, hairpin);
 	/* A pod's own address leads back here, a client's from outside doesn't. */
-	reason = flow_store_way_back(p, &target, hairpin || (remote && !p->from_pod), v6);
+	reason = flow_store_way_back(p, hash, &target, hairpin || (remote && !p->from_pod), v6);
 	if (reason)
 		return reason;
 

@@ -63,7 +63,6 @@ enum packet_part {
  * their own can be handed it. */
 struct packet {
 	union tuple tuple;
-	__u64 hash;	/* of the tuple, once flow_hash() was called */
 	__u32 bytes;	/* from the IP header on, as the IP header says */
 	__u32 l4_bytes; /* the same from the transport header on */
 	__u32 tcp_seq;	/* host order, as tcp_ack */

@@ -68,10 +68,11 @@ static __always_inline enum lb_reason
 socket_begin(struct packet *p, const struct lb_frontend *frontend, __u32 *ret_id, const bool v6)
 {
 	enum lb_reason reason;
+	__u64 hash;
 
 	/* No source port, and so no tuple to hash: any slot. */
-	p->hash = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
-	reason = source_check(p, frontend, v6) ?: flow_pick(p, frontend, 0, ret_id, v6);
+	hash = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
+	reason = source_check(p, frontend, v6) ?: flow_pick(p, frontend, hash, 0, ret_id, v6);
 	if (!reason)
 		count_connection(*ret_id);
 	return reason;

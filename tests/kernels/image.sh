@@ -6,7 +6,7 @@
 
 # All programs of these packages.
 USERLAND=(bash coreutils util-linux mount procps grep sed findutils iproute2 kmod curl jq socat)
-MODULES=(veth bridge dummy sch_ingress cls_bpf act_bpf virtio_net)
+MODULES=(veth bridge dummy tun sch_ingress cls_bpf act_bpf virtio_net tcp_diag udp_diag)
 
 # Paths as they are below /usr, where Debian has had everything since 12.
 merged_usr() {
@@ -33,7 +33,7 @@ image_userland() {
 	cp "$(realpath "$(command -v awk)")" "$root/usr/bin/awk"
 	ln -s bash "$root/usr/bin/sh"
 	cp "$build"/{lbd,lbctl,replica,lab-objects} "$root/guideway/build"
-	cp "$build"/tests/{packet_*,unit_datapath,flows,udp_echo} "$root/guideway/build/tests"
+	cp "$build"/tests/{packet_*,unit_datapath,unit_verifier,flows,udp_echo} "$root/guideway/build/tests"
 	mapfile -t programs < <(find "$root/usr" "$root/guideway/build" -type f -executable)
 	libraries "${programs[@]}" | xargs cp -L --parents -t "$root"
 	cp -r "$top/lab" "$root/guideway"
