@@ -9,7 +9,7 @@
 
 static const struct {
 	const char *path;
-	int (*show)(const struct maps *maps, const struct show_filter *filter, FILE *to);
+	int (*show)(const struct maps *maps, const struct show_filter *filter, struct rows *to);
 } resources[] = {
 	[RESOURCE_SERVICES] = {"/v1/services", show_services},
 	[RESOURCE_BACKENDS] = {"/v1/backends", show_backends},
@@ -63,16 +63,17 @@ static int pins_read(const struct invocation *invocation, enum resource resource
 {
 	struct show_filter filter = filter_of(invocation);
 	struct maps *maps;
-	char *text = NULL;
+	struct rows rows;
 	size_t length;
-	FILE *to;
+	char *text;
 	int err = maps_open(invocation->bpffs, &maps, error);
 
 	if (err)
 		return err;
-	to = open_memstream(&text, &length);
-	err = to ? resources[resource].show(maps, &filter, to) : -ENOMEM;
-	if (to && fclose(to) && !err)
+	rows_begin(&rows);
+	err = resources[resource].show(maps, &filter, &rows);
+	text = rows_end(&rows, &length);
+	if (!text && !err)
 		err = -ENOMEM;
 	maps_close(maps);
 	if (err)

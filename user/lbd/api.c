@@ -156,33 +156,25 @@ static void get_status(struct api *api, struct MHD_Connection *connection, struc
 /* One of show.h's. */
 static void answer_show(struct api *api, struct MHD_Connection *connection,
 			int (*show)(const struct maps *maps, const struct show_filter *filter,
-				    FILE *to),
+				    struct rows *to),
 			struct answer *answer)
 {
 	struct show_filter filter;
 	struct error error;
-	char *text = NULL;
-	size_t length;
-	FILE *to;
+	struct rows rows;
 	int err;
 
 	if (api_filter_read(connection, &filter, &error)) {
 		answer_error(answer, MHD_HTTP_BAD_REQUEST, error.text);
 		return;
 	}
-	to = open_memstream(&text, &length);
-	if (!to)
-		return;
-	err = show(api->view->maps, &filter, to);
-	if (fclose(to) && !err)
-		err = -ENOMEM;
+	rows_begin(&rows);
+	err = show(api->view->maps, &filter, &rows);
+	answer->text = rows_end(&rows, &answer->length);
 	if (err) {
-		free(text);
+		free(answer->text);
 		answer_errno(answer, "can't read the maps", err);
-		return;
 	}
-	answer->text = text;
-	answer->length = length;
 }
 
 static void get_flows(struct api *api, struct MHD_Connection *connection, struct answer *answer)

@@ -3,8 +3,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,34 +47,37 @@ static bool flow_is_meant(const struct maps *maps, const struct show_filter *fil
 static void flow_show(void *arg, const struct maps_flow *flow)
 {
 	struct flow_rows *flows = arg;
+	struct rows *to = flows->rows.to;
 	const struct maps *maps = flows->rows.maps;
 	const struct lb_backend *backend = &maps->backends[flow->backend];
-	char text[ADDR_STRLEN];
 
 	if (!flow_is_meant(maps, flows->filter, flow) || !show_row_begin(&flows->rows))
 		return;
 	show_service(&flows->rows, backend->service);
-	show_text(&flows->rows, "client", addr_format(&flow->client, text));
-	show_number(&flows->rows, "client_port", flow->client_port);
-	show_text(&flows->rows, "frontend", addr_format(&flow->frontend, text));
-	show_number(&flows->rows, "frontend_port", flow->frontend_port);
+	show_address(to, "client", &flow->client);
+	rows_number(to, "client_port", flow->client_port);
+	show_address(to, "frontend", &flow->frontend);
+	rows_number(to, "frontend_port", flow->frontend_port);
 	show_backend(&flows->rows, backend);
-	show_number(&flows->rows, "snat_port", flow->snat_port);
-	show_text(&flows->rows, "state", flow_state(flow->state));
-	show_text(&flows->rows, "path", flow->stack ? "stack" : "bypass");
-	show_number(&flows->rows, "age_s", seconds(flow->age_ticks));
+	rows_number(to, "snat_port", flow->snat_port);
+	rows_text(to, "state", flow_state(flow->state));
+	rows_text(to, "path", flow->stack ? "stack" : "bypass");
+	rows_number(to, "age_s", seconds(flow->age_ticks));
 	show_row_end(&flows->rows);
 }
 
-int show_flows(const struct maps *maps, const struct show_filter *filter, FILE *to)
+int show_flows(const struct maps *maps, const struct show_filter *filter, struct rows *to)
 {
-	struct flow_rows flows = {.filter = filter};
+	struct flow_rows flows = {.rows = {.maps = maps, .to = to, .limit = filter->limit},
+				  .filter = filter};
 	int err;
 
-	show_rows_begin(&flows.rows, maps, "flows", filter->limit, to);
+	rows_object(to, NULL);
+	show_rows_begin(&flows.rows, "flows");
 	err = maps_flows_each(maps, flow_show, &flows);
 	show_rows_end(&flows.rows);
-	fprintf(to, ",\"total\":%zu}", flows.rows.total);
+	rows_number(to, "total", flows.rows.total);
+	rows_object_end(to);
 	return err;
 }
 
@@ -121,34 +124,52 @@ struct affinity_rows {
 static void affinity_show(void *arg, const struct maps_affinity *affinity)
 {
 	struct affinity_rows *affinities = arg;
+	struct rows *to = affinities->rows.to;
 	const struct maps *maps = affinities->rows.maps;
-	const struct lb_backend *backend = &maps->backends[affinity->backend];
-	char text[ADDR_STRLEN];
 
 	if (!show_service_is_meant(maps, affinity->service, affinities->filter) ||
 	    !show_row_begin(&affinities->rows))
 		return;
 	show_service(&affinities->rows, affinity->service);
-	show_text(&affinities->rows, "client", addr_format(&affinity->client, text));
-	show_backend(&affinities->rows, backend);
-	show_number(&affinities->rows, "age_s", seconds(affinity->age_ticks));
-	show_number(&affinities->rows, "expires_s", seconds(affinity->left_ticks));
+	show_address(to, "client", &affinity->client);
+	show_backend(&affinities->rows, &maps->backends[affinity->backend]);
+	rows_number(to, "age_s", seconds(affinity->age_ticks));
+	rows_number(to, "expires_s", seconds(affinity->left_ticks));
 	show_row_end(&affinities->rows);
 }
 
-int show_affinity(const struct maps *maps, const struct show_filter *filter, FILE *to)
+int show_affinity(const struct maps *maps, const struct show_filter *filter, struct rows *to)
 {
-	struct affinity_rows affinities = {.filter = filter};
+	struct affinity_rows affinities = {.rows = {.maps = maps, .to = to, .limit = filter->limit},
+					   .filter = filter};
 	int err;
 
-	show_rows_begin(&affinities.rows, maps, "affinity", filter->limit, to);
+	rows_object(to, NULL);
+	show_rows_begin(&affinities.rows, "affinity");
 	err = maps_affinity_each(maps, affinity_show, &affinities);
 	show_rows_end(&affinities.rows);
-	fputc('}', to);
+	rows_object_end(to);
 	return err;
 }
 
 /* ---- rings ---------------------------------------------------------------------- */
+
+static void ring_backend_show(struct rows *to, const struct lb_backend *backend, uint32_t slots,
+			      uint32_t size)
+{
+	struct addr addr;
+	char share[16];
+
+	addr_from_words(backend->family, backend->addr, &addr);
+	rows_object(to, NULL);
+	show_address(to, "address", &addr);
+	rows_number(to, "port", ntohs(backend->port));
+	rows_number(to, "weight", backend->weight);
+	rows_number(to, "slots", slots);
+	rows_json(to, "share_pct", share,
+		  snprintf(share, sizeof(share), "%.2f", 100.0 * slots / size));
+	rows_object_end(to);
+}
 
 static void ring_show(struct show_rows *rows, uint32_t service, enum lb_scope scope,
 		      uint32_t *slots)
@@ -157,49 +178,37 @@ static void ring_show(struct show_rows *rows, uint32_t service, enum lb_scope sc
 	uint32_t index = LB_RING_INDEX(service, scope), n = LB_RING_SLOTS(maps->rings[index]);
 	const struct maps_ring_change *change =
 		maps->ring_changes ? &maps->ring_changes[index] : NULL;
-	const char *comma = "";
 
 	memset(slots, 0, maps->max_backends * sizeof(*slots));
 	if (!maps_ring_count(maps, maps->rings[index], slots) || !show_row_begin(rows))
 		return;
 	show_service(rows, service);
-	show_text(rows, "scope", scope == LB_SCOPE_LOCAL ? "local" : "cluster");
-	show_text(rows, "scheduler",
+	rows_text(rows->to, "scope", scope == LB_SCOPE_LOCAL ? "local" : "cluster");
+	rows_text(rows->to, "scheduler",
 		  maps->services[service].flags & LB_SERVICE_F_ROUND_ROBIN ? "round-robin"
 									   : "maglev");
-	show_number(rows, "size", n);
+	rows_number(rows->to, "size", n);
 	if (change && change->ticks) {
-		show_number(rows, "changed_s", seconds(maps_now_ticks() - change->ticks));
-		show_number(rows, "moved", change->moved);
+		rows_number(rows->to, "changed_s", seconds(maps_now_ticks() - change->ticks));
+		rows_number(rows->to, "moved", change->moved);
 	}
-	fputs(",\"backends\":[", rows->to);
-	for (uint32_t id = 1; id < maps->max_backends; id++) {
-		const struct lb_backend *backend = &maps->backends[id];
-		char text[ADDR_STRLEN];
-		struct addr addr;
-
-		if (!slots[id])
-			continue;
-		addr_from_words(backend->family, backend->addr, &addr);
-		fprintf(rows->to,
-			"%s{\"address\":\"%s\",\"port\":%u,\"weight\":%u,\"slots\":%u,"
-			"\"share_pct\":%.2f}",
-			comma, addr_format(&addr, text), ntohs(backend->port), backend->weight,
-			slots[id], 100.0 * slots[id] / n);
-		comma = ",";
-	}
-	fputc(']', rows->to);
+	rows_array(rows->to, "backends");
+	for (uint32_t id = 1; id < maps->max_backends; id++)
+		if (slots[id])
+			ring_backend_show(rows->to, &maps->backends[id], slots[id], n);
+	rows_array_end(rows->to);
 	show_row_end(rows);
 }
 
-int show_rings(const struct maps *maps, const struct show_filter *filter, FILE *to)
+int show_rings(const struct maps *maps, const struct show_filter *filter, struct rows *to)
 {
+	struct show_rows rows = {.maps = maps, .to = to, .limit = filter->limit};
 	uint32_t *slots = calloc(maps->max_backends, sizeof(*slots));
-	struct show_rows rows;
 
 	if (!slots)
 		return -ENOMEM;
-	show_rows_begin(&rows, maps, "rings", filter->limit, to);
+	rows_object(to, NULL);
+	show_rows_begin(&rows, "rings");
 	for (uint32_t id = 1; id < maps->max_services; id++) {
 		if (!show_service_is_meant(maps, id, filter))
 			continue;
@@ -208,54 +217,60 @@ int show_rings(const struct maps *maps, const struct show_filter *filter, FILE *
 			ring_show(&rows, id, LB_SCOPE_LOCAL, slots);
 	}
 	show_rows_end(&rows);
-	fputc('}', to);
+	rows_object_end(to);
 	free(slots);
 	return 0;
 }
 
 /* ---- counters --------------------------------------------------------------------- */
 
-static void traffic_show(struct show_rows *rows, const struct lb_traffic *traffic)
+static void traffic_show(struct rows *to, const struct lb_traffic *traffic)
 {
-	show_number(rows, "connections_total", traffic->connections);
-	show_number(rows, "packets_total", traffic->packets_in + traffic->packets_out);
-	show_number(rows, "bytes_total", traffic->bytes_in + traffic->bytes_out);
+	rows_number(to, "connections_total", traffic->connections);
+	rows_number(to, "packets_total", traffic->packets_in + traffic->packets_out);
+	rows_number(to, "bytes_total", traffic->bytes_in + traffic->bytes_out);
 }
 
-int show_stats(const struct maps *maps, const struct show_filter *filter, FILE *to)
+static void reasons_show(struct show_rows *rows, const struct lb_reason_counter *counters)
 {
+	show_rows_begin(rows, "reasons");
+	for (int i = 1; i < LB_REASON_MAX; i++) {
+		const struct reason *reason = reason_get(i);
+
+		show_row_begin(rows);
+		rows_text(rows->to, "reason", reason->text);
+		rows_number(rows->to, "packets", counters[i].packets);
+		rows_number(rows->to, "bytes", counters[i].bytes);
+		rows_text(rows->to, "verdict", reason->verdict_text);
+		rows_text(rows->to, "meaning", reason->meaning);
+		show_row_end(rows);
+	}
+	show_rows_end(rows);
+}
+
+int show_stats(const struct maps *maps, const struct show_filter *filter, struct rows *to)
+{
+	struct show_rows rows = {.maps = maps, .to = to};
 	struct lb_traffic *traffic = calloc(maps->max_services, sizeof(*traffic));
 	struct lb_reason_counter counters[LB_REASON_MAX];
-	struct show_rows rows;
 	int err = traffic ? maps_reason_counters(maps, counters) : -ENOMEM;
 
 	err = err ?: maps_service_counters(maps, traffic);
 	if (err)
 		goto out;
-	show_rows_begin(&rows, maps, "reasons", 0, to);
-	for (int i = 1; i < LB_REASON_MAX; i++) {
-		const struct reason *reason = reason_get(i);
-
-		show_row_begin(&rows);
-		show_text(&rows, "reason", reason->text);
-		show_number(&rows, "packets", counters[i].packets);
-		show_number(&rows, "bytes", counters[i].bytes);
-		show_text(&rows, "verdict", reason->verdict_text);
-		show_text(&rows, "meaning", reason->meaning);
-		show_row_end(&rows);
-	}
-	show_rows_end(&rows);
-	show_rows_more(&rows, "services");
+	rows_object(to, NULL);
+	reasons_show(&rows, counters);
+	show_rows_begin(&rows, "services");
 	for (uint32_t id = 1; id < maps->max_services; id++) {
 		if (!show_service_is_meant(maps, id, filter))
 			continue;
 		show_row_begin(&rows);
 		show_service(&rows, id);
-		traffic_show(&rows, &traffic[id]);
+		traffic_show(to, &traffic[id]);
 		show_row_end(&rows);
 	}
 	show_rows_end(&rows);
-	fputc('}', to);
+	rows_object_end(to);
 out:
 	free(traffic);
 	return err;
@@ -270,12 +285,20 @@ static const char *frontend_kind(const struct lb_frontend *frontend)
 	return frontend->flags & LB_FRONTEND_F_EXTERNAL ? "ExternalIP" : "ClusterIP";
 }
 
+static void frontend_show(struct rows *to, const struct plan_frontend *frontend)
+{
+	rows_object(to, NULL);
+	rows_text(to, "kind", frontend_kind(&frontend->value));
+	show_address(to, "address", &frontend->addr);
+	rows_number(to, "port", ntohs(frontend->port));
+	rows_object_end(to);
+}
+
 /* Endpoints: backends of the service that are in a slice; usable: those in its ring. */
 static void service_show(struct show_rows *rows, uint32_t id, const struct applied *applied)
 {
 	const struct maps *maps = rows->maps;
 	uint32_t nendpoints = 0, nusable = 0;
-	const char *comma = "";
 
 	for (uint32_t b = 1; b < maps->max_backends; b++) {
 		const struct lb_backend *backend = &maps->backends[b];
@@ -286,37 +309,30 @@ static void service_show(struct show_rows *rows, uint32_t id, const struct appli
 		nusable += !!(backend->flags & LB_BACKEND_F_CLUSTER);
 	}
 	show_service(rows, id);
-	show_number(rows, "port", ntohs(maps->services[id].port));
-	fputs(",\"frontends\":[", rows->to);
-	for (size_t i = 0; i < applied->nfrontends; i++) {
-		const struct plan_frontend *frontend = &applied->frontends[i];
-		char text[ADDR_STRLEN];
-
-		if (frontend->value.service != id)
-			continue;
-		fprintf(rows->to, "%s{\"kind\":\"%s\",\"address\":\"%s\",\"port\":%u}", comma,
-			frontend_kind(&frontend->value), addr_format(&frontend->addr, text),
-			ntohs(frontend->port));
-		comma = ",";
-	}
-	fputc(']', rows->to);
-	show_number(rows, "endpoints", nendpoints);
-	show_number(rows, "usable", nusable);
-	show_text(rows, "state",
+	rows_number(rows->to, "port", ntohs(maps->services[id].port));
+	rows_array(rows->to, "frontends");
+	for (size_t i = 0; i < applied->nfrontends; i++)
+		if (applied->frontends[i].value.service == id)
+			frontend_show(rows->to, &applied->frontends[i]);
+	rows_array_end(rows->to);
+	rows_number(rows->to, "endpoints", nendpoints);
+	rows_number(rows->to, "usable", nusable);
+	rows_text(rows->to, "state",
 		  maps->rings[LB_RING_INDEX(id, LB_SCOPE_CLUSTER)] ? "ok" : "no_endpoint");
-	show_text(rows, "reason", "");
+	rows_text(rows->to, "reason", "");
 }
 
-int show_services(const struct maps *maps, const struct show_filter *filter, FILE *to)
+int show_services(const struct maps *maps, const struct show_filter *filter, struct rows *to)
 {
+	struct show_rows rows = {.maps = maps, .to = to, .limit = filter->limit};
 	struct applied applied;
-	struct show_rows rows;
 	struct error error;
 	int err = maps_applied(maps, &applied, &error);
 
 	if (err)
 		return err;
-	show_rows_begin(&rows, maps, "services", filter->limit, to);
+	rows_object(to, NULL);
+	show_rows_begin(&rows, "services");
 	for (uint32_t id = 1; id < maps->max_services; id++) {
 		if (!show_service_is_meant(maps, id, filter) || !show_row_begin(&rows))
 			continue;
@@ -324,7 +340,7 @@ int show_services(const struct maps *maps, const struct show_filter *filter, FIL
 		show_row_end(&rows);
 	}
 	show_rows_end(&rows);
-	fputc('}', to);
+	rows_object_end(to);
 	maps_applied_free(&applied);
 	return 0;
 }
@@ -334,28 +350,27 @@ static void backend_show(struct show_rows *rows, uint32_t id, const uint32_t *sl
 {
 	const struct lb_backend *backend = &rows->maps->backends[id];
 	bool drained = backend->flags & LB_BACKEND_DRAINS;
-	char text[ADDR_STRLEN];
 	struct addr addr;
 
 	addr_from_words(backend->family, backend->addr, &addr);
 	show_service(rows, backend->service);
-	show_text(rows, "address", addr_format(&addr, text));
-	show_number(rows, "port", ntohs(backend->port));
-	show_bool(rows, "ready", !(backend->flags & LB_BACKEND_F_NOT_SERVING));
-	show_text(rows, "state", drained ? "draining" : "active");
-	show_text(rows, "health", backend->flags & LB_BACKEND_F_DOWN ? "down" : "unknown");
-	show_number(rows, "weight", backend->weight);
-	show_number(rows, "slots", slots[id]);
-	show_number(rows, "flows", flows[id]);
-	traffic_show(rows, &traffic[id]);
+	show_address(rows->to, "address", &addr);
+	rows_number(rows->to, "port", ntohs(backend->port));
+	rows_bool(rows->to, "ready", !(backend->flags & LB_BACKEND_F_NOT_SERVING));
+	rows_text(rows->to, "state", drained ? "draining" : "active");
+	rows_text(rows->to, "health", backend->flags & LB_BACKEND_F_DOWN ? "down" : "unknown");
+	rows_number(rows->to, "weight", backend->weight);
+	rows_number(rows->to, "slots", slots[id]);
+	rows_number(rows->to, "flows", flows[id]);
+	traffic_show(rows->to, &traffic[id]);
 }
 
-int show_backends(const struct maps *maps, const struct show_filter *filter, FILE *to)
+int show_backends(const struct maps *maps, const struct show_filter *filter, struct rows *to)
 {
+	struct show_rows rows = {.maps = maps, .to = to, .limit = filter->limit};
 	struct lb_traffic *traffic = calloc(maps->max_backends, sizeof(*traffic));
 	uint32_t *slots = calloc(maps->max_backends, sizeof(*slots));
 	uint32_t *flows = calloc(maps->max_backends, sizeof(*flows));
-	struct show_rows rows;
 	int err = traffic && slots && flows ? maps_flow_counts(maps, flows) : -ENOMEM;
 
 	err = err ?: maps_backend_counters(maps, traffic);
@@ -363,7 +378,8 @@ int show_backends(const struct maps *maps, const struct show_filter *filter, FIL
 		goto out;
 	for (uint32_t id = 1; id < maps->max_services; id++)
 		maps_ring_count(maps, maps->rings[LB_RING_INDEX(id, LB_SCOPE_CLUSTER)], slots);
-	show_rows_begin(&rows, maps, "backends", filter->limit, to);
+	rows_object(to, NULL);
+	show_rows_begin(&rows, "backends");
 	for (uint32_t id = 1; id < maps->max_backends; id++) {
 		const struct lb_backend *backend = &maps->backends[id];
 
@@ -376,7 +392,7 @@ int show_backends(const struct maps *maps, const struct show_filter *filter, FIL
 		show_row_end(&rows);
 	}
 	show_rows_end(&rows);
-	fputc('}', to);
+	rows_object_end(to);
 out:
 	free(traffic);
 	free(slots);
@@ -402,17 +418,17 @@ static uint32_t backends_count(const struct maps *maps)
 	return n;
 }
 
-static void counters_show(const char *key, const struct lb_reason_counter *counters, bool bytes,
-			  FILE *to)
+static void counters_show(struct rows *to, const char *key,
+			  const struct lb_reason_counter *counters, bool bytes)
 {
-	fprintf(to, ",\"%s\":{", key);
+	rows_object(to, key);
 	for (int i = 1; i < LB_REASON_MAX; i++)
-		fprintf(to, "%s\"%s\":%llu", i > 1 ? "," : "", reason_get(i)->text,
-			bytes ? counters[i].bytes : counters[i].packets);
-	fputc('}', to);
+		rows_number(to, reason_get(i)->text,
+			    bytes ? counters[i].bytes : counters[i].packets);
+	rows_object_end(to);
 }
 
-int show_status(const struct maps *maps, const struct show_filter *filter, FILE *to)
+int show_status(const struct maps *maps, const struct show_filter *filter, struct rows *to)
 {
 	struct lb_reason_counter counters[LB_REASON_MAX];
 	struct applied applied;
@@ -423,13 +439,18 @@ int show_status(const struct maps *maps, const struct show_filter *filter, FILE 
 	err = err ?: maps_applied(maps, &applied, &error);
 	if (err)
 		return err;
-	fprintf(to,
-		"{\"daemon\":\"not running\",\"services\":%u,\"backends\":%u,\"frontends\":%zu,"
-		"\"attachments\":[],\"refused\":[]",
-		services_count(maps), backends_count(maps), applied.nfrontends);
-	counters_show("packets", counters, false, to);
-	counters_show("bytes", counters, true, to);
-	fputc('}', to);
+	rows_object(to, NULL);
+	rows_text(to, "daemon", "not running");
+	rows_number(to, "services", services_count(maps));
+	rows_number(to, "backends", backends_count(maps));
+	rows_number(to, "frontends", applied.nfrontends);
+	rows_array(to, "attachments");
+	rows_array_end(to);
+	rows_array(to, "refused");
+	rows_array_end(to);
+	counters_show(to, "packets", counters, false);
+	counters_show(to, "bytes", counters, true);
+	rows_object_end(to);
 	maps_applied_free(&applied);
 	return 0;
 }

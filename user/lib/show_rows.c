@@ -2,35 +2,19 @@
 #include "show_rows.h"
 
 #include <arpa/inet.h>
-#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void array_begin(struct show_rows *rows, char before, const char *key)
+void show_rows_begin(struct show_rows *rows, const char *key)
 {
-	fprintf(rows->to, "%c\"%s\":[", before, key);
-	rows->n = 0;
-}
-
-void show_rows_begin(struct show_rows *rows, const struct maps *maps, const char *key, size_t limit,
-		     FILE *to)
-{
-	rows->maps = maps;
-	rows->to = to;
-	rows->limit = limit;
-	rows->total = 0;
-	array_begin(rows, '{', key);
-}
-
-void show_rows_more(struct show_rows *rows, const char *key)
-{
-	array_begin(rows, ',', key);
+	rows_array(rows->to, key);
+	rows->n = rows->total = 0;
 }
 
 void show_rows_end(struct show_rows *rows)
 {
-	fputc(']', rows->to);
+	rows_array_end(rows->to);
 }
 
 bool show_row_begin(struct show_rows *rows)
@@ -38,76 +22,56 @@ bool show_row_begin(struct show_rows *rows)
 	rows->total++;
 	if (rows->limit && rows->n == rows->limit)
 		return false;
-	fputs(rows->n++ ? ",{" : "{", rows->to);
-	rows->first = true;
+	rows->n++;
+	rows_object(rows->to, NULL);
 	return true;
 }
 
 void show_row_end(struct show_rows *rows)
 {
-	fputc('}', rows->to);
+	rows_object_end(rows->to);
 }
 
-static void key_write(struct show_rows *rows, const char *key)
-{
-	fprintf(rows->to, "%s\"%s\":", rows->first ? "" : ",", key);
-	rows->first = false;
-}
-
-void show_text(struct show_rows *rows, const char *key, const char *text)
-{
-	key_write(rows, key);
-	fprintf(rows->to, "\"%s\"", text);
-}
-
-void show_number(struct show_rows *rows, const char *key, uint64_t number)
-{
-	key_write(rows, key);
-	fprintf(rows->to, "%" PRIu64, number);
-}
-
-void show_bool(struct show_rows *rows, const char *key, bool value)
-{
-	key_write(rows, key);
-	fputs(value ? "true" : "false", rows->to);
-}
-
-/* Names in the maps are DNS labels, unless somebody else wrote there. */
-static void name_write(struct show_rows *rows, const char name[64])
+/* Names in the maps are DNS labels, unless somebody else wrote there.  Returns the end. */
+static char *name_copy(char *to, const char name[64])
 {
 	for (int i = 0; i < 64 && name[i]; i++)
-		fputc(name[i] > ' ' && name[i] < 0x7f && name[i] != '"' && name[i] != '\\' ? name[i]
-											   : '?',
-		      rows->to);
+		*to++ = name[i] > ' ' && name[i] < 0x7f && name[i] != '"' && name[i] != '\\'
+				? name[i]
+				: '?';
+	*to = '\0';
+	return to;
 }
 
 void show_service(struct show_rows *rows, uint32_t id)
 {
 	const struct lb_service *service = &rows->maps->services[id];
 	const struct lb_service_name *name = &rows->maps->service_names[id];
+	char text[2 * 64 + 2], *end = name_copy(text, name->namespace);
 
-	key_write(rows, "service");
-	fputc('"', rows->to);
-	name_write(rows, name->namespace);
-	fputc('/', rows->to);
-	name_write(rows, name->name);
-	fputc('"', rows->to);
-	key_write(rows, "port_name");
-	fputc('"', rows->to);
-	name_write(rows, name->port_name);
-	fputc('"', rows->to);
-	show_text(rows, "protocol", service->protocol == IPPROTO_UDP ? "UDP" : "TCP");
-	show_text(rows, "family", service->family == 6 ? "IPv6" : "IPv4");
+	*end = '/';
+	name_copy(end + 1, name->name);
+	rows_text(rows->to, "service", text);
+	name_copy(text, name->port_name);
+	rows_text(rows->to, "port_name", text);
+	rows_text(rows->to, "protocol", service->protocol == IPPROTO_UDP ? "UDP" : "TCP");
+	rows_text(rows->to, "family", service->family == 6 ? "IPv6" : "IPv4");
+}
+
+void show_address(struct rows *to, const char *key, const struct addr *addr)
+{
+	char text[ADDR_STRLEN];
+
+	rows_text(to, key, addr_format(addr, text));
 }
 
 void show_backend(struct show_rows *rows, const struct lb_backend *backend)
 {
-	char text[ADDR_STRLEN];
 	struct addr addr;
 
 	addr_from_words(backend->family, backend->addr, &addr);
-	show_text(rows, "backend", addr_format(&addr, text));
-	show_number(rows, "backend_port", ntohs(backend->port));
+	show_address(rows->to, "backend", &addr);
+	rows_number(rows->to, "backend_port", ntohs(backend->port));
 }
 
 /* Is text[0..length-1] the name? */

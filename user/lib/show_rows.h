@@ -1,35 +1,30 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * Rows of show.c: an array of objects, one after another, without a tree.
+ * What rows of show.c have in common.
  */
 #ifndef GW_SHOW_ROWS_H
 #define GW_SHOW_ROWS_H
 
 #include "show.h"
 
+/* An array of rows that has a limit. */
 struct show_rows {
 	const struct maps *maps;
-	FILE *to;
+	struct rows *to;
 	size_t n, total, limit;
-	bool first; /* no field of the row yet */
 };
 
-/* {"KEY":[ ... ]; show_rows_more() begins another array behind the first. */
-void show_rows_begin(struct show_rows *rows, const struct maps *maps, const char *key, size_t limit,
-		     FILE *to);
-void show_rows_more(struct show_rows *rows, const char *key);
+/* "KEY":[...] */
+void show_rows_begin(struct show_rows *rows, const char *key);
 void show_rows_end(struct show_rows *rows);
 
 /* false: the limit is reached, the row is only counted. */
 bool show_row_begin(struct show_rows *rows);
 void show_row_end(struct show_rows *rows);
 
-/* Fields of a row. */
-void show_text(struct show_rows *rows, const char *key, const char *text);
-void show_number(struct show_rows *rows, const char *key, uint64_t number);
-void show_bool(struct show_rows *rows, const char *key, bool value);
 /* "service", "port_name", "protocol", "family" */
 void show_service(struct show_rows *rows, uint32_t id);
+void show_address(struct rows *to, const char *key, const struct addr *addr);
 /* "backend", "backend_port" */
 void show_backend(struct show_rows *rows, const struct lb_backend *backend);
 
