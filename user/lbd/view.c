@@ -21,11 +21,16 @@ const char *view_protocol(uint8_t protocol)
 	return protocol == IPPROTO_UDP ? "UDP" : "TCP";
 }
 
-void view_set_text(json_t *object, const char *key, const char *text)
+static json_t *text_json(const char *text)
 {
 	json_t *value = json_string(text);
 
-	json_object_set_new_nocheck(object, key, value ? value : json_string_nocheck("?"));
+	return value ? value : json_string_nocheck("?");
+}
+
+void view_set_text(json_t *object, const char *key, const char *text)
+{
+	json_object_set_new_nocheck(object, key, text_json(text));
 }
 
 void view_add_prefixes(json_t *array, const struct prefix *prefixes, size_t n)
@@ -38,62 +43,54 @@ void view_add_prefixes(json_t *array, const struct prefix *prefixes, size_t n)
 
 /* ---- rows ------------------------------------------------------------------ */
 
-static int rows_append(const char *data, size_t length, void *arg)
+void view_rows_begin(struct rows *rows, const char *key)
 {
-	struct view_rows *rows = arg;
-
-	if (rows->failed)
-		return -1;
-	if (rows->length + length + 1 > rows->room) {
-		size_t room = 2 * (rows->length + length + 1);
-		char *grown = realloc(rows->text, room);
-
-		if (!grown) {
-			rows->failed = true;
-			return -1;
-		}
-		rows->text = grown;
-		rows->room = room;
-	}
-	memcpy(rows->text + rows->length, data, length);
-	rows->length += length;
-	return 0;
+	rows_begin(rows);
+	rows_object(rows, NULL);
+	rows_array(rows, key);
 }
 
-void view_rows_begin(struct view_rows *rows, const char *key)
+char *view_rows_end(struct rows *rows, size_t *ret_length)
 {
-	*rows = (struct view_rows){0};
-	rows_append("{\"", 2, rows);
-	rows_append(key, strlen(key), rows);
-	rows_append("\":[", 3, rows);
+	rows_array_end(rows);
+	rows_object_end(rows);
+	return rows_end(rows, ret_length);
 }
 
-void view_list_begin(struct view_rows *rows)
+void view_list_begin(struct rows *rows)
 {
-	static const char head[] = "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[";
-
-	*rows = (struct view_rows){0};
-	rows_append(head, sizeof(head) - 1, rows);
+	rows_begin(rows);
+	rows_object(rows, NULL);
+	rows_text(rows, "apiVersion", "v1");
+	rows_text(rows, "kind", "List");
+	rows_array(rows, "items");
 }
 
-void view_rows_add(struct view_rows *rows, const json_t *row)
+static void json_add(struct rows *rows, const char *key, const json_t *value)
 {
-	if (rows->nrows++)
-		rows_append(",", 1, rows);
-	if (json_dump_callback(row, rows_append, rows, JSON_COMPACT))
+	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+
+	if (text)
+		rows_json(rows, key, text, strlen(text));
+	else
 		rows->failed = true;
+	free(text);
 }
 
-char *view_rows_end(struct view_rows *rows, size_t *ret_length)
+void view_rows_add(struct rows *rows, const json_t *row)
 {
-	rows_append("]}", 2, rows);
-	rows_append("", 1, rows);
-	if (rows->failed) {
-		free(rows->text);
-		return NULL;
-	}
-	*ret_length = rows->length - 1;
-	return rows->text;
+	json_add(rows, NULL, row);
+}
+
+void view_rows_text(struct rows *rows, const char *key, const char *text)
+{
+	json_t *value;
+
+	if (rows_text(rows, key, text))
+		return;
+	value = text_json(text);
+	json_add(rows, key, value);
+	json_decref(value);
 }
 
 /* ---- services in the maps ---------------------------------------------------- */

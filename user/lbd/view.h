@@ -19,6 +19,7 @@
 #include "maps.h"
 #include "options.h"
 #include "plan.h"
+#include "rows.h"
 
 struct metrics_syncs;
 struct health;
@@ -79,18 +80,14 @@ void view_refusal_line(const struct view *view, size_t i, struct error *ret);
 
 /* ---- between the view_*.c files -------------------------------------------- */
 
-/* Rows of {"KEY":[...]}: written out one by one, since an object for each of
- * 10,000 backends at once would take twice the time. */
-struct view_rows {
-	char *text;
-	size_t length, room, nrows;
-	bool failed;
-};
-void view_rows_begin(struct view_rows *rows, const char *key);
+/* {"KEY":[ and ]} */
+void view_rows_begin(struct rows *rows, const char *key);
+char *view_rows_end(struct rows *rows, size_t *ret_length);
 /* The rows of a v1 List. */
-void view_list_begin(struct view_rows *rows);
-void view_rows_add(struct view_rows *rows, const json_t *row);
-char *view_rows_end(struct view_rows *rows, size_t *ret_length);
+void view_list_begin(struct rows *rows);
+void view_rows_add(struct rows *rows, const json_t *row);
+/* rows_text() of any text, "?" for what isn't UTF-8. */
+void view_rows_text(struct rows *rows, const char *key, const char *text);
 
 /* json_object_set_new(), with "?" for text that isn't UTF-8. */
 void view_set_text(json_t *object, const char *key, const char *text);

@@ -90,69 +90,47 @@ static size_t known_first(const struct known_backend *known, size_t n, uint32_t 
 	return low;
 }
 
-/* A row with its keys in the order that people read. */
-static json_t *row_new(void)
+static void service_write(struct rows *rows, const struct model_service *service, const char *name)
 {
-	static const char *const keys[] = {
-		"service",	 "port_name",	"protocol", "address",
-		"port",		 "node",	"pod",	    "ready",
-		"serving",	 "terminating", "state",    "health",
-		"weight",	 "slots",	"flows",    "connections_total",
-		"packets_total", "bytes_total",
-	};
-	json_t *row = json_object();
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
-		json_object_set_new_nocheck(row, keys[i], json_null());
-	return row;
+	view_rows_text(rows, "service", name);
+	view_rows_text(rows, "port_name", service->port_name);
+	rows_text(rows, "protocol", view_protocol(service->protocol));
 }
 
-static void set_number(json_t *row, const char *key, uint64_t number)
-{
-	json_object_set_new_nocheck(row, key, json_integer((json_int_t)number));
-}
-
-static void set_service(json_t *row, const struct model_service *service, const char *name)
-{
-	view_set_text(row, "service", name);
-	view_set_text(row, "port_name", service->port_name);
-	view_set_text(row, "protocol", view_protocol(service->protocol));
-}
-
-static void set_endpoint(json_t *row, const struct model_endpoint *endpoint)
+static void endpoint_write(struct rows *rows, const struct model_endpoint *endpoint)
 {
 	char text[ADDR_STRLEN];
 
-	view_set_text(row, "address", addr_format(&endpoint->addr, text));
-	set_number(row, "port", endpoint->port);
-	view_set_text(row, "node", endpoint->node);
-	view_set_text(row, "pod", endpoint->pod);
-	json_object_set_new_nocheck(row, "ready", json_boolean(endpoint->ready));
-	json_object_set_new_nocheck(row, "serving", json_boolean(endpoint->serving));
-	json_object_set_new_nocheck(row, "terminating", json_boolean(endpoint->terminating));
-	set_number(row, "weight", endpoint->weight);
+	rows_text(rows, "address", addr_format(&endpoint->addr, text));
+	rows_number(rows, "port", endpoint->port);
+	view_rows_text(rows, "node", endpoint->node);
+	view_rows_text(rows, "pod", endpoint->pod);
+	rows_bool(rows, "ready", endpoint->ready);
+	rows_bool(rows, "serving", endpoint->serving);
+	rows_bool(rows, "terminating", endpoint->terminating);
 }
 
-static void set_state(json_t *row, const struct view *view, const struct model_service *service,
-		      const struct model_endpoint *endpoint, uint32_t id)
+static void state_write(struct rows *rows, const struct view *view,
+			const struct model_service *service, const struct model_endpoint *endpoint,
+			uint32_t id)
 {
 	bool drained = view->maps->backends[id].flags & LB_BACKEND_DRAINS; /* id 0: not */
 
-	view_set_text(row, "state", drained ? "draining" : "active");
-	view_set_text(row, "health",
-		      health_state_name(health_state(view->health, service, endpoint)));
+	rows_text(rows, "state", drained ? "draining" : "active");
+	rows_text(rows, "health", health_state_name(health_state(view->health, service, endpoint)));
+	rows_number(rows, "weight", endpoint->weight);
 }
 
-static void set_counters(json_t *row, uint32_t id, uint32_t slots, const struct lb_traffic *traffic,
-			 const uint32_t *flows)
+static void counters_write(struct rows *rows, uint32_t id, uint32_t slots,
+			   const struct lb_traffic *traffic, const uint32_t *flows)
 {
 	const struct lb_traffic *t = &traffic[id]; /* id 0 counts nothing */
 
-	set_number(row, "slots", slots);
-	set_number(row, "flows", flows[id]);
-	set_number(row, "connections_total", t->connections);
-	set_number(row, "packets_total", t->packets_in + t->packets_out);
-	set_number(row, "bytes_total", t->bytes_in + t->bytes_out);
+	rows_number(rows, "slots", slots);
+	rows_number(rows, "flows", flows[id]);
+	rows_number(rows, "connections_total", t->connections);
+	rows_number(rows, "packets_total", t->packets_in + t->packets_out);
+	rows_number(rows, "bytes_total", t->bytes_in + t->bytes_out);
 }
 
 char *view_backends(const struct view *view, const char *service, const struct lb_traffic *traffic,
@@ -162,11 +140,10 @@ char *view_backends(const struct view *view, const char *service, const struct l
 	struct known_backend *known = known_backends(view->maps, &nknown);
 	uint32_t *slots = calloc(view->maps->max_backends, sizeof(*slots));
 	uint32_t *ids = view_service_ids(view);
-	json_t *row = row_new();
-	struct view_rows rows;
+	struct rows rows;
 	char *text = NULL;
 
-	if (!known || !slots || !ids || !row)
+	if (!known || !slots || !ids)
 		goto out;
 	view_rows_begin(&rows, "backends");
 	for (size_t i = 0; i < view->snapshot->nservices; i++) {
@@ -177,7 +154,6 @@ char *view_backends(const struct view *view, const char *service, const struct l
 		view_name(s->namespace, s->name, name);
 		if (service && strcmp(service, name))
 			continue;
-		set_service(row, s, name);
 		if (ids[i])
 			maps_ring_count(view->maps,
 					view->maps->rings[LB_RING_INDEX(ids[i], LB_SCOPE_CLUSTER)],
@@ -185,15 +161,16 @@ char *view_backends(const struct view *view, const char *service, const struct l
 		for (size_t e = 0; e < s->nendpoints; e++) {
 			uint32_t id = known_find(known, nknown, &place, ids[i], &s->endpoints[e]);
 
-			set_endpoint(row, &s->endpoints[e]);
-			set_state(row, view, s, &s->endpoints[e], id);
-			set_counters(row, id, slots[id], traffic, flows);
-			view_rows_add(&rows, row);
+			rows_object(&rows, NULL);
+			service_write(&rows, s, name);
+			endpoint_write(&rows, &s->endpoints[e]);
+			state_write(&rows, view, s, &s->endpoints[e], id);
+			counters_write(&rows, id, slots[id], traffic, flows);
+			rows_object_end(&rows);
 		}
 	}
 	text = view_rows_end(&rows, ret_length);
 out:
-	json_decref(row);
 	free(ids);
 	free(slots);
 	free(known);

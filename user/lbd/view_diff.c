@@ -7,7 +7,7 @@
 
 #include "view.h"
 
-static void row_add(struct view_rows *rows, const char *change, const char *kind, const char *name,
+static void row_add(struct rows *rows, const char *change, const char *kind, const char *name,
 		    const char *detail)
 {
 	json_t *row = json_object();
@@ -37,7 +37,7 @@ static const char *service_text(const struct view *view, const struct plan *plan
 	return buf;
 }
 
-static void services_add(const struct view *view, const struct plan *plan, struct view_rows *rows)
+static void services_add(const struct view *view, const struct plan *plan, struct rows *rows)
 {
 	char name[VIEW_NAME_SIZE];
 
@@ -69,7 +69,7 @@ static const char *backend_change(const struct plan_backend *change)
 	return change->value.state == LB_BACKEND_FREE ? "remove" : "change";
 }
 
-static void backends_add(const struct view *view, const struct plan *plan, struct view_rows *rows)
+static void backends_add(const struct view *view, const struct plan *plan, struct rows *rows)
 {
 	for (size_t i = 0; i < plan->nbackends; i++) {
 		const struct lb_backend *value = &plan->backends[i].value;
@@ -85,7 +85,7 @@ static void backends_add(const struct view *view, const struct plan *plan, struc
 
 static void frontends_add(const struct view *view, const struct plan *plan,
 			  const struct plan_frontend *frontends, size_t n, const char *change,
-			  struct view_rows *rows)
+			  struct rows *rows)
 {
 	for (size_t i = 0; i < n; i++) {
 		char name[ADDR_PORT_STRLEN + 4], text[ADDR_PORT_STRLEN], service[VIEW_NAME_SIZE];
@@ -100,7 +100,7 @@ static void frontends_add(const struct view *view, const struct plan *plan,
 
 static void sources_add(const struct view *view, const struct plan *plan,
 			const struct plan_source *sources, size_t n, const char *change,
-			struct view_rows *rows)
+			struct rows *rows)
 {
 	for (size_t i = 0; i < n; i++) {
 		char name[PREFIX_STRLEN], service[VIEW_NAME_SIZE];
@@ -112,7 +112,7 @@ static void sources_add(const struct view *view, const struct plan *plan,
 
 char *view_diff(const struct view *view, const struct plan *plan, size_t *ret_length)
 {
-	struct view_rows rows;
+	struct rows rows;
 
 	view_rows_begin(&rows, "changes");
 	services_add(view, plan, &rows);

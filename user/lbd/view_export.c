@@ -315,7 +315,7 @@ static json_t *node_json(const struct model_node *node, const char *name)
 char *view_export(const struct view *view, const char *service, size_t *ret_length)
 {
 	const struct snapshot *snapshot = view->snapshot;
-	struct view_rows rows;
+	struct rows rows;
 	size_t n;
 
 	view_list_begin(&rows);

@@ -161,7 +161,7 @@ static bool snapshot_has(const struct snapshot *snapshot, const struct view_refu
 
 /* A Service without any good state: there is nothing but why. */
 static void refused_add(const struct view *view, const struct view_refusal *refusals,
-			const char *wanted, struct view_rows *rows)
+			const char *wanted, struct rows *rows)
 {
 	for (size_t i = 0; i < view_refusals(view); i++) {
 		const struct view_refusal *refusal = &refusals[i];
@@ -190,7 +190,7 @@ char *view_services(const struct view *view, const char *wanted, size_t *ret_len
 	struct view_refusal *refusals = refusals_by_service(view);
 	uint32_t *ids = view_service_ids(view);
 	json_t *row = json_object();
-	struct view_rows rows;
+	struct rows rows;
 	char *text = NULL;
 
 	if (!refusals || !ids || !row)
