@@ -53,7 +53,7 @@ spec:
   selector: {app: nobody}
   ports: [{name: http, port: 80, targetPort: http}]
 ---
-# A pod that serves a file, and takes one.
+# A pod that serves a file, and answers what it is sent with its sum.
 apiVersion: v1
 kind: Pod
 metadata: {name: bulk, labels: {app: bulk}}
@@ -72,7 +72,7 @@ spec:
       busybox dd if=/dev/urandom of=file bs=1048576 count=64 2>/dev/null
       busybox sha256sum <file >sum
       busybox httpd -p 8080 -h /tmp/www
-      while :; do busybox nc -l -p 9000 | busybox sha256sum >up.new; busybox mv up.new up; done
+      exec busybox nc -ll -p 9000 -e /bin/busybox sha256sum
 ---
 apiVersion: v1
 kind: Service
@@ -178,21 +178,19 @@ pods_reach_themselves() {
 }
 check "a pod reaches itself by its own Service" pods_reach_themselves
 
-bulk_is_exact() { # URL SENDER: the file down, and another up
-	local sum url=$1 host=${1#http://} pod=$2
-	sum=$(in_pod bulk cat /tmp/www/sum)
-	same "$(in_pod "$pod" sh -c "busybox timeout 20 busybox wget -qO- $url/file | busybox sha256sum")" "$sum"
-	in_pod bulk rm -f /tmp/www/up
-	sum=$(in_pod "$pod" sh -c "busybox dd if=/dev/urandom of=/tmp/up bs=1048576 count=64 2>/dev/null; busybox timeout 120 busybox nc ${host%:*} ${3} </tmp/up; busybox sha256sum </tmp/up")
-	eventually 20 in_pod bulk test -e /tmp/www/up
-	same "$(in_pod bulk cat /tmp/www/up)" "$sum"
+bulk_is_exact() { # ADDRESS POD: the file down, and another up
+	same "$(in_pod "$2" sh -c "busybox timeout 60 busybox wget -qO- http://$1/file | busybox sha256sum")" \
+		"$(in_pod bulk cat /tmp/www/sum)"
+	in_pod "$2" dd if=/dev/urandom of=/tmp/up bs=1048576 count=64 2>/dev/null
+	same "$(in_pod "$2" sh -c "busybox timeout 60 busybox nc $1 9000 </tmp/up")" \
+		"$(in_pod "$2" sh -c "busybox sha256sum </tmp/up")"
 }
 
 bulk_by_cluster_ip() {
 	local node
 	for node in "${nodes[@]}"; do
 		echo "from a pod on $node"
-		bulk_is_exact "http://$(service_address bulk)" "$(client_on "$node")" 9000
+		bulk_is_exact "$(service_address bulk)" "$(client_on "$node")"
 	done
 }
 check "64 MiB arrive byte by byte, both ways, from a pod on each node" bulk_by_cluster_ip
