@@ -184,6 +184,7 @@ kind-down: ## the cluster of `make kind` is gone
 	@k8s/kind down
 
 check-kind: image ## tests on a real cluster: that of KUBECONFIG, or of `make kind`
+	@$(MAKE) --no-print-directory tests
 	@k8s/kind up
 	@GUIDEWAY_KIND=1 KUBECONFIG=$${KUBECONFIG:-$B/kind.kubeconfig} tests/run
 

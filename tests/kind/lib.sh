@@ -10,6 +10,13 @@ version=$(<"$top/VERSION")
 space=guideway-test-$(basename "$0" .sh)
 mapfile -t nodes < <(kubectl get nodes -o name | sed 's#node/##')
 
+exec 3>&1
+
+# Tell what was measured, even where a check goes well.
+tell() {
+	echo "# $*" >&3
+}
+
 at_exit() {
 	((BASHPID == $$)) || return 0
 	trap '' INT TERM
@@ -78,6 +85,11 @@ ready() { # KIND/NAME...
 	for what; do
 		in_space rollout status "$what" --timeout=120s >/dev/null
 	done
+}
+
+# A process of the node itself: kind's nodes are containers.
+on_node() { # NODE CMD...
+	docker exec "$@"
 }
 
 node_address() { # NODE [FAMILY]

@@ -16,29 +16,47 @@ END
 ready deployment/web daemonset/client
 settled
 web=$(service_address web)
-outside_url=http://$(node_address "${nodes[-1]}"):31190/
+outside=$(node_address "${nodes[-1]}")
+outside_url=http://$outside:31190/
 
-# Requests from outside and from a pod, one after the other, while a command runs:
-# LOST counts those without an answer.
+# Load while a command runs: 100 connections from outside that stay, each with ten
+# requests a second; new ones, 16 at a time; and a pod's by the ClusterIP, one after
+# the other.
 under_traffic() { # COMMAND...
-	local client status=0
+	local client status=0 kept
 	client=$(client_on "${nodes[0]}")
 	rm -f "$work/stop"
+	"$tools/flows" --tcp --keep --interval 100 --timeout 5000 --from 10000 --count 100 "$outside" 31190 >"$work/kept" &
+	kept=$!
 	(until [[ -e $work/stop ]]; do
-		curl -s -m 5 -o /dev/null -w '%{http_code} %{errormsg}\n' "$outside_url"
+		"$tools/flows" --tcp --timeout 5000 --from 11000 --count 500 --parallel 16 "$outside" 31190
+		sleep 0.1
 	done >"$work/outside") &
 	(until [[ -e $work/stop ]]; do
 		in_pod "$client" sh -c "for i in 1 2 3 4 5 6 7 8 9 10; do busybox timeout 5 busybox wget -qO- http://$web/ >/dev/null && echo 200 || echo lost; done"
 	done >"$work/inside") &
+	eventually 20 grep -q '^ready' "$work/kept"
 	"$@" || status=$?
 	touch "$work/stop"
+	kill -TERM $kept
 	wait
-	echo "outside: $(sort "$work/outside" | uniq -c | tr '\n' ' ')"
-	echo "inside: $(sort "$work/inside" | uniq -c | tr '\n' ' ')"
+	tell "kept: $(grep '^total' "$work/kept")"
+	tell "new: $(total flows) flows, $(total failed) failed, $(total broken) broken"
+	tell "inside: $(sort "$work/inside" | uniq -c | tr '\n' ' ')"
 	((status == 0)) || return $status
-	at_least "$(wc -l <"$work/outside")" 50 "requests from outside"
-	same "$(grep -vc '^200' "$work/outside" || true)" 0 "lost from outside"
+	same "$(flows_number "$work/kept" total flows)" 100
+	same "$(flows_number "$work/kept" total broken)" 0 "kept connections that broke"
+	same "$(flows_number "$work/kept" total moved)" 0 "kept connections that moved"
+	at_least "$(total flows)" 5000 "new connections"
+	same "$(total failed)" 0 "new connections without an answer"
+	same "$(total broken)" 0 "new connections that broke"
+	at_least "$(wc -l <"$work/inside")" 10 "requests inside"
 	same "$(grep -vc '^200' "$work/inside" || true)" 0 "lost inside"
+}
+
+# The sum over all reports of new connections.
+total() { # FIELD
+	flows_number "$work/outside" total "$1" | paste -sd+ | bc
 }
 
 rolling_restart() {
@@ -88,6 +106,7 @@ traffic_outlives_the_daemonset() {
 	kubectl delete -f "$top/k8s/guideway.yaml" --wait >/dev/null
 	same "$(outside 20 "$outside_url" | grep -c ^web-)" 20
 	same "$(answers 20 "$(client_on "${nodes[0]}")" "http://$web/" | grep -c ^web-)" 20
+	on_node "${nodes[0]}" curl -s -m 2 -o /dev/null "http://$web/"
 }
 check "without the DaemonSet traffic goes on" traffic_outlives_the_daemonset
 
@@ -97,7 +116,10 @@ uninstalled() {
 	local node pod
 	for node in "${nodes[@]}"; do
 		pod=$(lbd_on "$node")
-		same "$(kubectl -n kube-system exec "$pod" -c done -- /bin/busybox ls /sys/fs/bpf | grep -c guideway)" 0 "pins on $node"
+		same "$(kubectl -n kube-system exec "$pod" -c done -- /bin/busybox find /sys/fs/bpf -name 'guideway*')" "" "pins on $node"
+		fails on_node "$node" curl -s -m 2 -o /dev/null "http://$web/"
+		same "$(on_node "$node" tc filter show dev eth0 ingress)" ""
+		fails matches "$(on_node "$node" ip link show eth0)" xdp
 	done
 	kubectl delete -f "$top/k8s/uninstall.yaml" --wait >/dev/null
 	same "$(outside 1 "$outside_url")" lost

@@ -88,6 +88,7 @@ ready deployment/web daemonset/client daemonset/host
 in_space wait pod/bulk --for=condition=Ready --timeout=60s >/dev/null
 settled
 web=$(service_address web)
+api=$(kubectl get service kubernetes -o jsonpath='{.spec.clusterIP}')
 
 every_pod_answers_every_client() {
 	local node
@@ -159,6 +160,28 @@ clients_stick() {
 }
 check "with sessionAffinity a client stays with its pod" clients_stick
 
+host_network_is_served() {
+	local node
+	for node in "${nodes[@]}"; do
+		echo "from a pod on $node's own network"
+		same "$(answers 40 "$(client_on "$node" host)" "http://$web/" | different)" 4
+	done
+}
+check "pods on the nodes' network reach every pod by the ClusterIP" host_network_is_served
+
+nodes_are_clients() {
+	local node
+	for node in "${nodes[@]}"; do
+		echo "processes of $node"
+		matches "$(lbctl_on "$node" status)" "Processes: +served, cgroup "
+		on_node "$node" curl -sf -m 2 -o /dev/null "http://$web/"
+		on_node "$node" curl -sf -m 2 -o /dev/null http://127.0.0.1:31180/
+		on_node "$node" curl -sf -m 2 -o /dev/null "http://$(node_address "${nodes[-1]}"):31180/"
+		on_node "$node" curl -skf -m 2 "https://$api/version" | grep gitVersion
+	done
+}
+check "a node's own processes reach a ClusterIP, and a node port by 127.0.0.1" nodes_are_clients
+
 external_addresses_answer() {
 	same "$(answers 20 "$(client_on "${nodes[0]}")" "http://192.0.2.80/" | grep -c ^web-)" 20
 }
@@ -208,11 +231,10 @@ check "64 MiB arrive byte by byte, by a node port of each node" bulk_by_node_por
 offloads_are_untouched() {
 	local node
 	for node in "${nodes[@]}"; do
-		docker exec "$node" ethtool -k eth0 | grep -E '^(tcp-segmentation-offload|tx-checksumming|generic-segmentation-offload): on' | wc -l | grep -x 3
+		on_node "$node" ethtool -k eth0 | grep -E '^(tcp-segmentation-offload|tx-checksumming|generic-segmentation-offload): on' | wc -l | grep -x 3
 	done
 }
-command -v docker >/dev/null && docker exec "${nodes[0]}" sh -c 'command -v ethtool' >/dev/null 2>&1 &&
-	check "the nodes' offloads are on" offloads_are_untouched
+check "the nodes' offloads are on" offloads_are_untouched
 
 counters_prove_it() {
 	local node total=0 n
