@@ -488,7 +488,7 @@ __noinline int flow_find_young(const struct packet *p, struct flow_found *found,
 	return 0;
 }
 
-/* flow_resolve() by the tables.  epoch: of the flow's slot in the cache. */
+/* flow_resolve() by the tables.  epoch: of the flow's set in the cache. */
 static __always_inline enum lb_reason flow_resolve_by_tables(struct packet *p, __u16 epoch,
 							     __u32 now, struct flow_target *ret,
 							     const bool v6)
@@ -539,9 +539,9 @@ static __always_inline enum lb_reason flow_resolve(struct packet *p, struct flow
 						   const bool v6)
 {
 	__u64 key_hash = flow_key_hash(&p->tuple, v6);
-	__u32 slot = flow_cache_slot(key_hash), now = flow_now_ticks();
+	__u32 set = flow_cache_set(key_hash), now = flow_now_ticks();
 	bool may_change = !flow_cache_may_hold(p);
-	__u16 epoch = flow_epochs[slot];
+	__u16 epoch = flow_epochs[set];
 	enum lb_reason reason;
 
 	/* clang 14 spills it on ways out where it isn't set. */
@@ -550,7 +550,7 @@ static __always_inline enum lb_reason flow_resolve(struct packet *p, struct flow
 		return 0;
 	reason = flow_resolve_by_tables(p, epoch, now, ret, v6);
 	if (may_change)
-		flow_epochs[slot]++;
+		flow_epochs[set]++;
 	return reason;
 }
 

@@ -69,8 +69,9 @@ static inline __attribute__((always_inline)) __u64 hash_key4(const struct lb_tup
 static inline __attribute__((always_inline)) __u64 hash_key6(const struct lb_tuple6 *t)
 {
 	__u64 h = hash_pair(t->src[0], t->dst[0]) + hash_pair(t->src[1] ^ 1, t->dst[1]) +
-		  hash_pair(t->src[2] ^ 2, t->dst[2]) + hash_pair(t->src[3] ^ 3, t->dst[3]) +
-		  hash_pair((__u32)t->sport << 16 | t->dport, t->protocol);
+		  hash_pair(t->src[2] ^ 2, t->dst[2]) +
+		  hash_pair(t->src[3] ^ 3, (__u32)t->sport << 16 | t->dport) +
+		  hash_pair(t->dst[3], t->protocol);
 
 	return h * 0xff51afd7ed558ccdULL;
 }

@@ -19,7 +19,7 @@
 #include <linux/types.h>
 #endif
 
-#define LB_ABI 6
+#define LB_ABI 7
 
 /* The clock of flows and backends: a tick is 2^27 ns = 134 ms of
  * CLOCK_MONOTONIC. */

@@ -349,6 +349,15 @@ static bool is_cached(struct world *world, const struct way *way, uint16_t sport
 	return send_by(world, way, IPPROTO_TCP, sport, TCP_ACK) == old;
 }
 
+static void all_slots(struct world *world, const struct way *way, uint32_t backend)
+{
+	uint32_t slots[1021];
+
+	for (int i = 0; i < 1021; i++)
+		slots[i] = backend;
+	world_ring_slots(world, way->v6 ? 2 : 1, slots, 1021);
+}
+
 static void a_cached_flow_is_one_of_this_tick_without_an_end(void **state)
 {
 	static const uint8_t ends[] = {TCP_RST, TCP_FIN | TCP_ACK, TCP_SYN};
@@ -358,24 +367,20 @@ static void a_cached_flow_is_one_of_this_tick_without_an_end(void **state)
 		EACH_WAY(way)
 		{
 			struct world *world = world_open();
-			uint32_t old = way->v6 ? 101 : 1, slots[1021], ncached = 0;
+			uint32_t old = way->v6 ? 101 : 1, ncached = 0;
 			struct lb_backend backend;
 			uint16_t sport = 4000;
 
 			world_web(world, 2);
 			for (int round = 0; round < 10; round++) {
 				for (size_t what = 0; what < 6; what++, sport++) {
-					for (int i = 0; i < 1021; i++)
-						slots[i] = old;
-					world_ring_slots(world, way->v6 ? 2 : 1, slots, 1021);
+					all_slots(world, way, old);
 					assert_int_equal(establish(world, way, IPPROTO_TCP, sport),
 							 old);
 					assert_int_equal(
 						send_by(world, way, IPPROTO_TCP, sport, TCP_ACK),
 						old);
-					for (int i = 0; i < 1021; i++)
-						slots[i] = old + 1;
-					world_ring_slots(world, way->v6 ? 2 : 1, slots, 1021);
+					all_slots(world, way, old + 1);
 					if (what < 3) {
 						send_by(world, way, IPPROTO_TCP, sport, ends[what]);
 						assert_false(is_cached(world, way, sport, old));
@@ -395,6 +400,48 @@ static void a_cached_flow_is_one_of_this_tick_without_an_end(void **state)
 				}
 			}
 			assert_in_range(ncached, 1, 10);
+			world_close(world);
+		}
+}
+
+static uint32_t cache_set(struct world *world, const struct way *way, uint16_t sport)
+{
+	uint64_t hash;
+	union key key;
+
+	flow_table(world, way, false, sport, &key);
+	hash = way->v6 ? hash_key6(&key.v6) : hash_key4(&key.v4);
+	return (hash >> 32) % bpf_map__max_entries(way->v6 ? world->skel->maps.flow_cache6
+							   : world->skel->maps.flow_cache4);
+}
+
+static void two_flows_of_a_set_are_cached_side_by_side(void **state)
+{
+	(void)state;
+	for
+		EACH_WAY(way)
+		{
+			struct world *world = world_open();
+			uint32_t old = way->v6 ? 101 : 1, nboth = 0;
+			uint16_t sport = 4000, twin = 4001;
+
+			world_web(world, 2);
+			while (cache_set(world, way, twin) != cache_set(world, way, sport))
+				assert_int_not_equal(++twin, 0);
+			/* No tick begins in between in one of these rounds. */
+			for (int round = 0; round < 10; round++) {
+				bool first;
+
+				all_slots(world, way, old);
+				assert_int_equal(establish(world, way, IPPROTO_TCP, sport), old);
+				assert_int_equal(establish(world, way, IPPROTO_TCP, twin), old);
+				all_slots(world, way, old + 1);
+				send_by(world, way, IPPROTO_TCP, sport, TCP_ACK);
+				send_by(world, way, IPPROTO_TCP, twin, TCP_ACK);
+				first = is_cached(world, way, sport, old);
+				nboth += is_cached(world, way, twin, old) && first;
+			}
+			assert_in_range(nboth, 1, 10);
 			world_close(world);
 		}
 }
@@ -483,6 +530,7 @@ int main(void)
 		cmocka_unit_test(flows_of_a_deleted_service_go_on_until_its_backends_are_freed),
 		cmocka_unit_test(a_frontend_that_moves_takes_along_what_may_begin_anew),
 		cmocka_unit_test(a_cached_flow_is_one_of_this_tick_without_an_end),
+		cmocka_unit_test(two_flows_of_a_set_are_cached_side_by_side),
 		cmocka_unit_test(the_last_hop_is_told_apart),
 		cmocka_unit_test(no_udp_pushes_out_a_tcp_connection),
 	};

@@ -289,13 +289,8 @@ void world_frontend_delete(struct world *world, const char *addr, uint16_t port,
 
 void world_cache_clear(struct world *world)
 {
-	struct bpf_map *maps[] = {world->skel->maps.flow_cache4, world->skel->maps.flow_cache6};
-	char zero[libbpf_num_possible_cpus() * 64];
-
-	memset(zero, 0, sizeof(zero));
-	for (int i = 0; i < 2; i++)
-		for (uint32_t slot = 0; slot < bpf_map__max_entries(maps[i]); slot++)
-			must(!bpf_map_update_elem(bpf_map__fd(maps[i]), &slot, zero, BPF_EXIST));
+	array_clear(world->skel->maps.flow_cache4);
+	array_clear(world->skel->maps.flow_cache6);
 }
 
 void world_backend_set(struct world *world, uint32_t id, const struct lb_backend *backend)

@@ -51,21 +51,21 @@ writes() {
 
 # Calls that pin, attach or detach; the one that asks the kernel for tcx apart.
 attachments_made() {
-	grep -E 'BPF_(OBJ_PIN|LINK_CREATE|LINK_DETACH)| unlink(at)?\(.*/v6/' "$work/trace" | grep -v ENODEV || true
+	grep -E 'BPF_(OBJ_PIN|LINK_CREATE|LINK_DETACH)| unlink(at)?\(.*/v[0-9]+/' "$work/trace" | grep -v ENODEV || true
 }
 
 bytes() { # FILE
 	local map
 	for map in services service_names rings arena backends devices frontends4 frontends6; do
 		echo "$map"
-		bpftool map dump pinned "$pins/v6/maps/$map"
+		bpftool map dump pinned "$pins"/v*/maps/"$map"
 	done >"$1"
 }
 
 # "PIN LINK-ID PROGRAM-ID"
 links() {
 	local pin
-	for pin in "$pins"/v6/links/*; do
+	for pin in "$pins"/v*/links/*; do
 		bpftool -j link show pinned "$pin" | jq -r --arg pin "${pin##*/}" '"\($pin) \(.id) \(.prog_id)"'
 	done
 }

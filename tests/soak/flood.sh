@@ -113,7 +113,7 @@ flood() { # FIRST-PORT FLOOD-OPTIONS...
 # Who answers nothing isn't established.  (A guess of 32 bits may be right.)
 sources_are_no_flows() {
 	local count
-	count=$(bpftool -j map dump pinned "$GUIDEWAY_LAB_DIR/node1/bpf/guideway/v6/maps/flows4" |
+	count=$(bpftool -j map dump pinned "$GUIDEWAY_LAB_DIR"/node1/bpf/guideway/v*/maps/flows4 |
 		jq '[.[] | select(.key[0] == "0x64")] | length')
 	same $((count <= FLOWS / 100)) 1 "$count sources have an established flow: a hundredth at most"
 }
