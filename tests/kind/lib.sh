@@ -7,7 +7,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../net/lib.sh"
 
 version=$(<"$top/VERSION")
-space=guideway-test-$(basename "$0" .sh)
+space=guideway-test-$(basename "$0" .sh | tr _ -)
 mapfile -t nodes < <(kubectl get nodes -o name | sed 's#node/##')
 
 exec 3>&1
@@ -28,10 +28,9 @@ in_space() { # KUBECTL ARGS...
 	kubectl -n "$space" "$@"
 }
 
-# Those whom the tests ask, and those that ask: Deployment web, spread over the nodes, and
-# DaemonSet client.
-web_and_client() {
-	cat <<'END'
+# Whom the tests ask: Deployment web, spread over the nodes.
+web_apply() {
+	apply <<'END'
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
@@ -56,7 +55,12 @@ spec:
         readinessProbe: {httpGet: {path: /health, port: http}, periodSeconds: 1}
         # What is on its way to the pod arrives before it stops.
         lifecycle: {preStop: {sleep: {seconds: 3}}}
----
+END
+}
+
+# Who asks: a pod on each node.
+client_apply() {
+	apply <<'END'
 apiVersion: apps/v1
 kind: DaemonSet
 metadata: {name: client}
@@ -69,15 +73,23 @@ spec:
       tolerations: [{operator: Exists}]
       containers:
       - {name: client, image: guideway:VERSION, imagePullPolicy: IfNotPresent, command: [/bin/busybox, sleep, infinity]}
----
 END
 }
 
-# A namespace with web, client and the objects of stdin; VERSION in them is the images'.
 space_create() {
 	kubectl delete namespace "$space" --ignore-not-found >/dev/null
 	kubectl create namespace "$space" >/dev/null
-	{ web_and_client && cat; } | sed "s/VERSION/$version/" | in_space apply -f - >/dev/null
+}
+
+# The objects of stdin, with those of the images that VERSION says.
+apply() {
+	sed "s/VERSION/$version/" | in_space apply -f - >/dev/null
+}
+
+# An application of k8s/demo in the file's own namespace.  Node ports are the cluster's, and
+# somebody may have the application in another namespace: 30081 is 31081 here.
+demo_apply() { # NAME
+	sed 's/nodePort: 30/nodePort: 31/' "$top/k8s/demo/$1.yaml" | in_space apply -f - >/dev/null
 }
 
 ready() { # KIND/NAME...
@@ -102,9 +114,11 @@ service_address() { # SERVICE
 	in_space get service "$1" -o jsonpath='{.spec.clusterIP}'
 }
 
+# Those that run and aren't about to end.
 pods_of() { # LABEL [NODE]
-	in_space get pods -l "$1" ${2:+--field-selector "spec.nodeName=$2"} \
-		-o jsonpath='{range .items[?(@.status.phase=="Running")]}{.metadata.name}{"\n"}{end}'
+	in_space get pods -l "$1" -o json | jq -r --arg node "${2-}" '.items[] |
+		select(.status.phase == "Running" and .metadata.deletionTimestamp == null) |
+		select($node == "" or .spec.nodeName == $node) | .metadata.name'
 }
 
 # The client on a node: a pod of its own, or one on the node's network.
@@ -131,6 +145,34 @@ outside() { # N URL
 		curl -s -m 2 "$2" || echo lost
 		echo
 	done | sed -n 's/.*"pod_name":"\([^"]*\)".*/\1/p; /^lost/p'
+}
+
+# Each pod's name is among at least MINIMUM lines of stdin; `share 5 web-1 web-2`.
+share() { # MINIMUM POD...
+	local minimum=$1 lines pod
+	shift
+	lines=$(cat)
+	for pod; do
+		at_least "$(grep -cx "$pod" <<<"$lines")" "$minimum" "answers of $pod"
+	done
+}
+
+# Requests of a pod, one after the other and each a connection, until traffic_end, which
+# fails where one had no answer.
+traffic_begin() { # POD URL
+	traffic_pod=$1
+	in_pod "$1" rm -f /tmp/traffic-ends
+	in_pod "$1" sh -c "while [ ! -e /tmp/traffic-ends ]; do busybox timeout 5 busybox wget -qO- $2 >/dev/null && echo 200 || echo lost; done" \
+		>"$work/traffic" &
+	eventually 20 grep -q 200 "$work/traffic"
+}
+
+traffic_end() {
+	in_pod "$traffic_pod" touch /tmp/traffic-ends
+	wait
+	tell "requests of a pod: $(sort "$work/traffic" | uniq -c | tr -s ' \n' ' ')"
+	at_least "$(wc -l <"$work/traffic")" 20 "requests of a pod"
+	same "$(grep -c lost "$work/traffic" || true)" 0 "requests of a pod without an answer"
 }
 
 different() { # counts different lines of stdin

@@ -5,7 +5,10 @@
 # address, from pods, nodes and outside.
 . "$(dirname "$0")/lib.sh"
 
-space_create <<'END'
+space_create
+web_apply
+client_apply
+apply <<'END'
 apiVersion: apps/v1
 kind: DaemonSet
 metadata: {name: host}
