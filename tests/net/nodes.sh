@@ -72,6 +72,36 @@ services_lead_to() { # NUMBERS
 	same "$(routes_to_services 6)" "$1"
 }
 
+node1_reaches_all_pods() { # 4|6
+	local url=http://10.200.0.1:30080/
+	[[ $1 = 4 ]] || url=http://[fd00:10:200::1]:30080/
+	for _ in $(seq 20); do
+		client curl -sS --max-time 1 "$url" >/dev/null || return 1
+	done
+}
+
+# The kernel asks a neighbour again once packets are sent to it, and programs that
+# send them past it are no such packets.
+a_mac_that_changes_in_silence_is_noticed() {
+	local family
+	for family in 4 6; do
+		lab exec node1 sysctl -q -w "net.ipv$family.neigh.eth0.base_reachable_time_ms=1000" \
+			"net.ipv$family.neigh.eth0.delay_first_probe_time=1" \
+			"net.ipv$family.neigh.eth0.ucast_solicit=1"
+	done
+	lab exec node1 ip neigh flush dev eth0 # their timers are the old ones
+	node1_reaches_all_pods 4
+	node1_reaches_all_pods 6
+	lab exec node2 sysctl -q -w net.ipv6.conf.eth0.ndisc_notify=0 net.ipv4.conf.eth0.arp_notify=0
+	lab exec node2 ip link set eth0 address 02:77:77:77:77:02
+	fails node1_reaches_all_pods 4
+	eventually 40 node1_reaches_all_pods 4
+	eventually 40 node1_reaches_all_pods 6
+	# Those who haven't asked yet.
+	lab exec client ip neigh flush dev eth0
+	lab exec node3 ip neigh flush dev eth0
+}
+
 nothing_is_left_of() { # NODE
 	local number=${1#node}
 	[[ ! -e $GUIDEWAY_LAB_DIR/$1 && ! -e /run/netns/$(basename "$GUIDEWAY_LAB_DIR")-$1 ]]
@@ -117,6 +147,7 @@ check "pods reach the pods of every node" pods_reach_pods_of_other_nodes
 check "every node serves the node port" every_node_serves_its_node_port
 check "the services' route has all nodes" services_lead_to "1 2 3"
 check "the service is reached through every node" the_service_is_reached
+check "a node's MAC that changes in silence is noticed" a_mac_that_changes_in_silence_is_noticed
 check "a deleted node is drained, its pods move" a_node_is_drained
 check "a node that dies is missed, its pods move" a_node_dies
 check "the last node stays" \

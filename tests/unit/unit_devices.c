@@ -313,6 +313,19 @@ static void next_hop_has_the_neighbours_mac(void **state)
 	assert_int_equal(LB_NEXT_HOP_MAC(hop("10.244.1.1")), 0);
 }
 
+static void next_hops_have_their_neighbours_confirmed(void **state)
+{
+	(void)state;
+	ip("neigh add 10.244.1.1 lladdr 02:01:02:03:04:05 dev pod1 nud stale");
+	ip("neigh add 10.244.1.9 lladdr 02:01:02:03:04:06 dev pod1 nud stale");
+	next_sync();
+	assert_int_equal(LB_NEXT_HOP_MAC(hop("10.244.1.1")), 0x020102030405);
+	devices_confirm_neighbours(devices);
+	assert_int_equal(system("ip neigh show 10.244.1.1 | grep -qE 'DELAY|PROBE'"), 0);
+	assert_int_equal(system("ip neigh show 10.244.1.9 | grep -q STALE"), 0);
+	ip("neigh flush dev pod1");
+}
+
 static void next_hop_follows_the_route(void **state)
 {
 	uint32_t one = LB_NEXT_HOP_DEVICE(hop("10.244.1.1")),
@@ -572,6 +585,7 @@ int main(void)
 		TEST(gateway_on_a_pod_device_is_no_pod),
 		TEST(pattern_restricts_pod_devices),
 		TEST(next_hop_has_the_neighbours_mac),
+		TEST(next_hops_have_their_neighbours_confirmed),
 		TEST(next_hop_follows_the_route),
 		TEST(table_is_written_by_store_alone),
 		TEST(uplinks_are_told_with_their_mac),

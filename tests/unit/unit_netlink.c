@@ -247,6 +247,35 @@ static void neighbour_state_alone_is_no_change(void **state)
 	ip("neigh del 10.1.0.8 dev a0");
 }
 
+static bool neighbour_is(const char *state)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "ip neigh show 10.1.0.8 dev a0 | grep -q %s", state);
+	return system(command) == 0;
+}
+
+static void a_stale_neighbour_is_confirmed(void **state)
+{
+	struct addr addr = address("10.1.0.8");
+
+	(void)state;
+	ip("neigh add 10.1.0.8 lladdr 02:01:02:03:04:05 dev a0 nud reachable");
+	settle();
+	netlink_confirm_neighbour(netlink, index_of("a0"), &addr);
+	assert_true(neighbour_is("REACHABLE"));
+	ip("neigh change 10.1.0.8 lladdr 02:01:02:03:04:05 dev a0 nud stale");
+	assert_int_equal(netlink_process(netlink), 0);
+	assert_true(neighbour_is("STALE"));
+	netlink_confirm_neighbour(netlink, index_of("a0"), &addr);
+	assert_true(neighbour_is("-e DELAY -e PROBE"));
+	assert_neighbour("a0", "10.1.0.8", 0x020102030405);
+	ip("neigh del 10.1.0.8 dev a0");
+	settle();
+	netlink_confirm_neighbour(netlink, index_of("a0"), &addr);
+	assert_false(neighbour_is("10.1.0.8"));
+}
+
 static void neighbours_go_with_their_device(void **state)
 {
 	struct addr addr = address("10.3.0.2");
@@ -534,6 +563,7 @@ int main(void)
 		cmocka_unit_test(address_changes_are_seen),
 		cmocka_unit_test(neighbours_are_followed),
 		cmocka_unit_test(neighbour_state_alone_is_no_change),
+		cmocka_unit_test(a_stale_neighbour_is_confirmed),
 		cmocka_unit_test(neighbours_go_with_their_device),
 		cmocka_unit_test(route_tells_link_gateway_and_own_addresses),
 		cmocka_unit_test(address_without_route_is_unreachable),

@@ -355,6 +355,22 @@ struct plan_hop devices_next_hop(void *arg, const struct addr *addr)
 	return hop;
 }
 
+static void answer_confirm(const void *node, VISIT visit, void *arg)
+{
+	const struct answer *answer = *(const struct answer *const *)node;
+	struct devices *devices = arg;
+
+	if ((visit == postorder || visit == leaf) && answer->device)
+		netlink_confirm_neighbour(devices->netlink,
+					  (int)devices->table[answer->device].ifindex,
+					  &answer->neighbour);
+}
+
+void devices_confirm_neighbours(struct devices *devices)
+{
+	twalk_r(devices->answers, answer_confirm, devices);
+}
+
 /* Do the answers still hold? */
 static bool answers_hold(const struct devices *devices)
 {

@@ -43,6 +43,10 @@ int devices_begin(struct devices *devices, struct error *error);
  * address of this node's own, or a device whose MTU isn't the uplinks'. */
 struct plan_hop devices_next_hop(void *arg, const struct addr *addr);
 
+/* Have the kernel look whether the next hops' neighbours still have their MACs, for
+ * all that have been asked for.  To be called every few seconds. */
+void devices_confirm_neighbours(struct devices *devices);
+
 /* Write what changed in the table.  Returns -errno, too, where a look-up since
  * devices_begin() failed: then no answer of this sync is to be trusted. */
 int devices_store(struct devices *devices, struct error *error);

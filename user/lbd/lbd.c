@@ -28,6 +28,7 @@
 #define DEBOUNCE_MS 20
 #define RETRY_MS 1000
 #define ALIVE_MS 5000
+#define CONFIRM_MS 5000
 #define CHECK_PATIENCE_MS 10000 /* for --check with an API server */
 
 struct lbd {
@@ -38,7 +39,7 @@ struct lbd {
 	struct monitor *monitor; /* NULL: nobody listens */
 	uv_loop_t loop;
 	uv_poll_t netlink_poll;
-	uv_timer_t soon, linger, alive;
+	uv_timer_t soon, linger, alive, confirm;
 	uv_signal_t signals[3];
 };
 
@@ -107,6 +108,13 @@ static void show_life(uv_timer_t *timer)
 	const struct lbd *lbd = timer->data;
 
 	utimensat(AT_FDCWD, lbd->options.control_path, NULL, 0);
+}
+
+static void confirm_neighbours(uv_timer_t *timer)
+{
+	const struct lbd *lbd = timer->data;
+
+	devices_confirm_neighbours(lbd->sync.devices);
 }
 
 /* ---- events ----------------------------------------------------------------- */
@@ -415,8 +423,11 @@ static int lbd_init_loop(struct lbd *lbd, struct error *error)
 	uv_timer_init(&lbd->loop, &lbd->soon);
 	uv_timer_init(&lbd->loop, &lbd->linger);
 	uv_timer_init(&lbd->loop, &lbd->alive);
+	uv_timer_init(&lbd->loop, &lbd->confirm);
 	lbd->soon.data = lbd->linger.data = lbd->alive.data = lbd->netlink_poll.data = lbd;
+	lbd->confirm.data = lbd;
 	uv_timer_start(&lbd->alive, show_life, ALIVE_MS, ALIVE_MS);
+	uv_timer_start(&lbd->confirm, confirm_neighbours, CONFIRM_MS, CONFIRM_MS);
 	return 0;
 }
 
@@ -427,7 +438,7 @@ static void lbd_end(struct lbd *lbd)
 		(uv_handle_t *)&lbd->soon,	   (uv_handle_t *)&lbd->linger,
 		(uv_handle_t *)&lbd->netlink_poll, (uv_handle_t *)&lbd->signals[0],
 		(uv_handle_t *)&lbd->signals[1],   (uv_handle_t *)&lbd->signals[2],
-		(uv_handle_t *)&lbd->alive,
+		(uv_handle_t *)&lbd->alive,	   (uv_handle_t *)&lbd->confirm,
 	};
 
 	api_close(lbd->api);

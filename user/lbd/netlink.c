@@ -2,6 +2,7 @@
 #include "netlink.h"
 
 #include <errno.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,6 +231,37 @@ size_t netlink_addresses(const struct netlink *netlink, int ifindex, struct addr
 uint64_t netlink_neighbour(const struct netlink *netlink, int ifindex, const struct addr *addr)
 {
 	return netlink_cache_neighbour(&netlink->cache, ifindex, addr);
+}
+
+static int no_answer(const struct nlmsghdr *answer, void *arg)
+{
+	(void)answer;
+	(void)arg;
+	return 0;
+}
+
+/* As if a packet were sent to it: a stale one is asked whether it is still there. */
+static int neighbour_use(struct mnl_socket *socket, int ifindex, const struct addr *addr)
+{
+	char buffer[NETLINK_REQUEST_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
+	struct ndmsg *ndm;
+
+	nlh->nlmsg_type = RTM_NEWNEIGH;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	ndm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ndm));
+	ndm->ndm_family = addr->family == 4 ? AF_INET : AF_INET6;
+	ndm->ndm_ifindex = ifindex;
+	ndm->ndm_flags = NTF_USE;
+	mnl_attr_put(nlh, NDA_DST, addr->family == 4 ? 4 : 16, addr->bytes);
+	return netlink_request(socket, nlh, no_answer, NULL);
+}
+
+void netlink_confirm_neighbour(struct netlink *netlink, int ifindex, const struct addr *addr)
+{
+	/* A failure is a neighbour that has just gone: a notification says so. */
+	if (netlink_cache_take_stale(&netlink->cache, ifindex, addr))
+		neighbour_use(netlink->requests, ifindex, addr);
 }
 
 int netlink_route(struct netlink *netlink, const struct addr *addr, struct netlink_route *ret)

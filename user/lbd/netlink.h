@@ -80,4 +80,9 @@ int netlink_route(struct netlink *netlink, const struct addr *addr, struct netli
  * known or failed. */
 uint64_t netlink_neighbour(const struct netlink *netlink, int ifindex, const struct addr *addr);
 
+/* Let the kernel find out whether a neighbour still has its MAC, where it hasn't
+ * heard of it for a while: as it does by itself once it sends a packet there,
+ * and it never does where programs send them all. */
+void netlink_confirm_neighbour(struct netlink *netlink, int ifindex, const struct addr *addr);
+
 #endif

@@ -14,6 +14,7 @@ struct neighbour {
 	int ifindex;
 	struct addr addr;
 	uint64_t mac48;
+	bool stale; /* the kernel hasn't heard of it for a while, and nobody has asked */
 };
 
 /* Make room for one more element of an array. */
@@ -225,13 +226,31 @@ static int neighbour_compare(const void *a, const void *b)
 	return memcmp(&x->addr, &y->addr, sizeof(x->addr));
 }
 
-uint64_t netlink_cache_neighbour(const struct netlink_cache *cache, int ifindex,
-				 const struct addr *addr)
+static struct neighbour *neighbour_find(const struct netlink_cache *cache, int ifindex,
+					const struct addr *addr)
 {
 	struct neighbour key = {.ifindex = ifindex, .addr = *addr};
 	struct neighbour *const *found = tfind(&key, &cache->neighbours, neighbour_compare);
 
-	return found ? (*found)->mac48 : 0;
+	return found ? *found : NULL;
+}
+
+uint64_t netlink_cache_neighbour(const struct netlink_cache *cache, int ifindex,
+				 const struct addr *addr)
+{
+	const struct neighbour *neighbour = neighbour_find(cache, ifindex, addr);
+
+	return neighbour ? neighbour->mac48 : 0;
+}
+
+bool netlink_cache_take_stale(struct netlink_cache *cache, int ifindex, const struct addr *addr)
+{
+	struct neighbour *neighbour = neighbour_find(cache, ifindex, addr);
+
+	if (!neighbour || !neighbour->stale)
+		return false;
+	neighbour->stale = false;
+	return true;
 }
 
 /* mac48 0 = the address has no usable neighbour any more. */
@@ -240,6 +259,8 @@ static int neighbour_set(struct netlink_cache *cache, const struct neighbour *ne
 	struct neighbour **found = tfind(neighbour, &cache->neighbours, neighbour_compare);
 	struct neighbour *entry = found ? *found : NULL;
 
+	if (entry)
+		entry->stale = neighbour->stale;
 	if ((entry ? entry->mac48 : 0) == neighbour->mac48)
 		return 0;
 	if (neighbour->mac48 == 0) {
@@ -289,6 +310,7 @@ static int neighbour_take(struct netlink_cache *cache, const struct nlmsghdr *nl
 		return 0;
 	if (nlh->nlmsg_type == RTM_NEWNEIGH && ndm->ndm_state & usable)
 		neighbour.mac48 = mac48;
+	neighbour.stale = ndm->ndm_state & NUD_STALE;
 	return neighbour_set(cache, &neighbour);
 }
 

@@ -37,6 +37,8 @@ const struct netlink_link *netlink_cache_link(const struct netlink_cache *cache,
 bool netlink_cache_has_vlans(const struct netlink_cache *cache, int ifindex);
 uint64_t netlink_cache_neighbour(const struct netlink_cache *cache, int ifindex,
 				 const struct addr *addr);
+/* Is a neighbour's MAC only what it was, and is this the first question since? */
+bool netlink_cache_take_stale(struct netlink_cache *cache, int ifindex, const struct addr *addr);
 
 /* Forget everything; a zeroed cache is fine. */
 void netlink_cache_clear(struct netlink_cache *cache);
