@@ -4,7 +4,7 @@
 
 static void cell_backend(const struct value *row, FILE *out)
 {
-	list_place(value_get_text(row, "backend"), value_get_number(row, "backend_port"), out);
+	list_place(row, "backend", "backend_port", out);
 }
 
 static void cell_age(const struct value *row, FILE *out)

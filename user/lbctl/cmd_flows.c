@@ -2,24 +2,19 @@
 #include "list.h"
 #include "resource.h"
 
-static void place(const struct value *row, const char *address_key, const char *port_key, FILE *out)
-{
-	list_place(value_get_text(row, address_key), value_get_number(row, port_key), out);
-}
-
 static void cell_client(const struct value *row, FILE *out)
 {
-	place(row, "client", "client_port", out);
+	list_place(row, "client", "client_port", out);
 }
 
 static void cell_frontend(const struct value *row, FILE *out)
 {
-	place(row, "frontend", "frontend_port", out);
+	list_place(row, "frontend", "frontend_port", out);
 }
 
 static void cell_backend(const struct value *row, FILE *out)
 {
-	place(row, "backend", "backend_port", out);
+	list_place(row, "backend", "backend_port", out);
 }
 
 /* Whom the backend sees. */

@@ -11,18 +11,27 @@ void list_cell_service(const struct value *row, FILE *out)
 	const char *port_name = value_get_text(row, "port_name");
 
 	fputs(value_get_text(row, "service"), out);
-	if (*port_name)
-		fprintf(out, ":%s", port_name);
+	if (*port_name) {
+		fputc(':', out);
+		fputs(port_name, out);
+	}
 }
 
-void list_place(const char *address, long long port, FILE *out)
+void list_place(const struct value *row, const char *address_key, const char *port_key, FILE *out)
 {
-	fprintf(out, strchr(address, ':') ? "[%s]:%lld" : "%s:%lld", address, port);
+	const char *address = value_get_text(row, address_key);
+	const char *port = value_get_text(row, port_key);
+	bool v6 = strchr(address, ':');
+
+	fputs(v6 ? "[" : "", out);
+	fputs(address, out);
+	fputs(v6 ? "]:" : ":", out);
+	fputs(*port ? port : "0", out);
 }
 
 void list_cell_address(const struct value *row, FILE *out)
 {
-	list_place(value_get_text(row, "address"), value_get_number(row, "port"), out);
+	list_place(row, "address", "port", out);
 }
 
 void list_age(long long s, FILE *out)

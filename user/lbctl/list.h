@@ -28,8 +28,8 @@ void list_cell_address(const struct value *row, FILE *out);
 /* Why a backend gets no new flows, or "active": ready, state and health in a word. */
 void list_cell_status(const struct value *row, FILE *out);
 
-/* "ADDRESS:PORT", IPv6 in brackets. */
-void list_place(const char *address, long long port, FILE *out);
+/* "ADDRESS:PORT" of two fields, IPv6 in brackets. */
+void list_place(const struct value *row, const char *address_key, const char *port_key, FILE *out);
 /* As kubectl shows ages: the two largest units. */
 void list_age(long long s, FILE *out);
 

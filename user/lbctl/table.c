@@ -45,15 +45,18 @@ static const char *word_colour(const char *word)
 	return NULL;
 }
 
+static bool is_control(char c)
+{
+	return (unsigned char)c < ' ' || c == 0x7f;
+}
+
 void table_safe(const char *text, FILE *out)
 {
-	static const char control[] = "\001\002\003\004\005\006\a\b\t\n\v\f\r\016\017"
-				      "\020\021\022\023\024\025\026\027\030\031\032\033"
-				      "\034\035\036\037\177";
-
 	for (;;) {
-		size_t safe = strcspn(text, control);
+		size_t safe = 0;
 
+		while (!is_control(text[safe]))
+			safe++;
 		fwrite(text, 1, safe, out);
 		if (!text[safe])
 			break;
@@ -89,6 +92,17 @@ static const char *cell_shown(const char *cell)
 	return *cell ? cell : "<none>";
 }
 
+static void blanks_print(size_t n, FILE *out)
+{
+	static const char blanks[32] = "                               ";
+	size_t part;
+
+	for (; n; n -= part) {
+		part = n < sizeof(blanks) - 1 ? n : sizeof(blanks) - 1;
+		fwrite(blanks, 1, part, out);
+	}
+}
+
 static void cell_print(const char *text, const char *colour, FILE *out)
 {
 	if (colours && colour)
@@ -110,8 +124,7 @@ static void cells_print(const struct table *table, const size_t *widths, FILE *o
 			colour = COLOUR_HEADER;
 		cell_print(cell_shown(cell), colour, out);
 		if (c + 1 < n)
-			fprintf(out, "%*s",
-				(int)(widths[c] - text_width(cell_shown(cell)) + COLUMN_GAP), "");
+			blanks_print(widths[c] - text_width(cell_shown(cell)) + COLUMN_GAP, out);
 		else
 			fputc('\n', out);
 		c = (c + 1) % n;
