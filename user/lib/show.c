@@ -294,29 +294,48 @@ static void frontend_show(struct rows *to, const struct plan_frontend *frontend)
 	rows_object_end(to);
 }
 
-/* Endpoints: backends of the service that are in a slice; usable: those in its ring. */
-static void service_show(struct show_rows *rows, uint32_t id, const struct applied *applied)
+/* What a service has, found by going through all backends and frontends once. */
+struct service_parts {
+	uint32_t nendpoints; /* backends that are in a slice */
+	uint32_t nusable;    /* those in the ring */
+	size_t frontend;     /* the first, 1 = frontends[0], 0 = none */
+};
+
+/* ret_next: of each frontend, the next one of its service. */
+static void parts_find(const struct maps *maps, const struct applied *applied,
+		       struct service_parts *parts, size_t *ret_next)
+{
+	for (uint32_t id = 1; id < maps->max_backends; id++) {
+		const struct lb_backend *backend = &maps->backends[id];
+
+		if (backend->state != LB_BACKEND_ACTIVE || backend->service >= maps->max_services)
+			continue;
+		parts[backend->service].nendpoints++;
+		parts[backend->service].nusable += !!(backend->flags & LB_BACKEND_F_CLUSTER);
+	}
+	for (size_t i = applied->nfrontends; i; i--) {
+		uint32_t service = applied->frontends[i - 1].value.service;
+
+		if (service >= maps->max_services)
+			continue;
+		ret_next[i - 1] = parts[service].frontend;
+		parts[service].frontend = i;
+	}
+}
+
+static void service_show(struct show_rows *rows, uint32_t id, const struct service_parts *parts,
+			 const struct plan_frontend *frontends, const size_t *next)
 {
 	const struct maps *maps = rows->maps;
-	uint32_t nendpoints = 0, nusable = 0;
 
-	for (uint32_t b = 1; b < maps->max_backends; b++) {
-		const struct lb_backend *backend = &maps->backends[b];
-
-		if (backend->state != LB_BACKEND_ACTIVE || backend->service != id)
-			continue;
-		nendpoints++;
-		nusable += !!(backend->flags & LB_BACKEND_F_CLUSTER);
-	}
 	show_service(rows, id);
 	rows_number(rows->to, "port", ntohs(maps->services[id].port));
 	rows_array(rows->to, "frontends");
-	for (size_t i = 0; i < applied->nfrontends; i++)
-		if (applied->frontends[i].value.service == id)
-			frontend_show(rows->to, &applied->frontends[i]);
+	for (size_t i = parts->frontend; i; i = next[i - 1])
+		frontend_show(rows->to, &frontends[i - 1]);
 	rows_array_end(rows->to);
-	rows_number(rows->to, "endpoints", nendpoints);
-	rows_number(rows->to, "usable", nusable);
+	rows_number(rows->to, "endpoints", parts->nendpoints);
+	rows_number(rows->to, "usable", parts->nusable);
 	rows_text(rows->to, "state",
 		  maps->rings[LB_RING_INDEX(id, LB_SCOPE_CLUSTER)] ? "ok" : "no_endpoint");
 	rows_text(rows->to, "reason", "");
@@ -325,24 +344,32 @@ static void service_show(struct show_rows *rows, uint32_t id, const struct appli
 int show_services(const struct maps *maps, const struct show_filter *filter, struct rows *to)
 {
 	struct show_rows rows = {.maps = maps, .to = to, .limit = filter->limit};
-	struct applied applied;
+	struct service_parts *parts = calloc(maps->max_services, sizeof(*parts));
+	struct applied applied = {};
 	struct error error;
-	int err = maps_applied(maps, &applied, &error);
+	int err = parts ? maps_applied(maps, &applied, &error) : -ENOMEM;
+	size_t *next = calloc(applied.nfrontends + 1, sizeof(*next));
 
+	if (!err && !next)
+		err = -ENOMEM;
 	if (err)
-		return err;
+		goto out;
+	parts_find(maps, &applied, parts, next);
 	rows_object(to, NULL);
 	show_rows_begin(&rows, "services");
 	for (uint32_t id = 1; id < maps->max_services; id++) {
 		if (!show_service_is_meant(maps, id, filter) || !show_row_begin(&rows))
 			continue;
-		service_show(&rows, id, &applied);
+		service_show(&rows, id, &parts[id], applied.frontends, next);
 		show_row_end(&rows);
 	}
 	show_rows_end(&rows);
 	rows_object_end(to);
+out:
 	maps_applied_free(&applied);
-	return 0;
+	free(parts);
+	free(next);
+	return err;
 }
 
 static void backend_show(struct show_rows *rows, uint32_t id, const uint32_t *slots,
