@@ -2,6 +2,7 @@
 /* lbctl shows and steers lbd.  This file runs the command that was asked for
  * and prints its result or its error. */
 #include <errno.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -131,6 +132,7 @@ int main(int argc, char **argv)
 
 	if (!isatty(STDOUT_FILENO)) /* a table of 10,000 rows in tens of writes, not hundreds */
 		setvbuf(stdout, NULL, _IOFBF, OUTPUT_BUFFER);
+	__fsetlocking(stdout, FSETLOCKING_BYCALLER); /* there is one thread */
 	table_set_colours(terminal_has_colours());
 	if (request_read(&request, argc, argv, &error))
 		status = EXIT_USAGE;

@@ -2,6 +2,7 @@
 #include "table.h"
 
 #include <errno.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,7 +80,10 @@ int table_begin(struct table *table, size_t ncolumns)
 {
 	*table = (struct table){.ncolumns = ncolumns};
 	table->cells = open_memstream(&table->text, &table->size);
-	return table->cells ? 0 : -ENOMEM;
+	if (!table->cells)
+		return -ENOMEM;
+	__fsetlocking(table->cells, FSETLOCKING_BYCALLER); /* there is one thread */
+	return 0;
 }
 
 void table_next(struct table *table)
