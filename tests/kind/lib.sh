@@ -190,6 +190,17 @@ lbctl_on() { # NODE ARGS...
 	kubectl -n kube-system exec "$pod" -c lbd -- /usr/bin/lbctl "$@"
 }
 
+guideway_ready() {
+	kubectl -n kube-system rollout status daemonset/guideway --timeout=120s
+}
+
+# As the tests want it, whatever it was before.
+guideway_apply() {
+	kubectl apply -f "$top/k8s/guideway.yaml"
+	guideway_ready
+	settled
+}
+
 # Everything that the API server has by now is in every node's maps.
 settled() {
 	local node

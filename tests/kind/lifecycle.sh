@@ -58,7 +58,7 @@ total() { # FIELD
 
 rolling_restart() {
 	kubectl -n kube-system rollout restart daemonset/guideway >/dev/null
-	kubectl -n kube-system rollout status daemonset/guideway --timeout=180s
+	guideway_ready
 }
 check "a rolling update of the DaemonSet costs no request" under_traffic rolling_restart
 
@@ -66,7 +66,7 @@ every_lbd_deleted() {
 	local node
 	for node in "${nodes[@]}"; do
 		kubectl -n kube-system delete "$(lbd_on "$node")" --wait
-		kubectl -n kube-system rollout status daemonset/guideway --timeout=60s
+		guideway_ready
 	done
 }
 check "nor does the end of each node's lbd" under_traffic every_lbd_deleted
@@ -109,7 +109,7 @@ check "without the DaemonSet traffic goes on" traffic_outlives_the_daemonset
 
 uninstalled() {
 	kubectl apply -f "$top/k8s/uninstall.yaml" >/dev/null
-	kubectl -n kube-system rollout status daemonset/guideway --timeout=120s >/dev/null
+	guideway_ready >/dev/null
 	local node pod
 	for node in "${nodes[@]}"; do
 		pod=$(lbd_on "$node")
@@ -124,9 +124,7 @@ uninstalled() {
 check "uninstall.yaml leaves nothing on the nodes" uninstalled
 
 installed_again() {
-	kubectl apply -f "$top/k8s/guideway.yaml" >/dev/null
-	kubectl -n kube-system rollout status daemonset/guideway --timeout=120s >/dev/null
-	settled
+	guideway_apply >/dev/null
 	same "$(outside 20 "$outside_url" | grep -c ^web-)" 20
 }
 check "and guideway.yaml serves again" installed_again
