@@ -9,6 +9,10 @@
 version=$(<"$top/VERSION")
 space=guideway-test-$(basename "$0" .sh | tr _ -)
 mapfile -t nodes < <(kubectl get nodes -o name | sed 's#node/##')
+# 4, 6, or both: the cluster's families, its first one first.
+mapfile -t families < <(kubectl get node "${nodes[0]}" -o json |
+	jq -r '[.spec.podCIDRs[] | if contains(":") then 6 else 4 end] | .[]')
+family=${families[0]}
 
 exec 3>&1
 
@@ -104,14 +108,22 @@ on_node() { # NODE CMD...
 	docker exec "$@"
 }
 
-node_address() { # NODE [FAMILY]
+# Addresses are those of $family, as URLs have them: IPv6 in brackets.
+address_of_family() {
+	if [[ $family = 6 ]]; then sed -n 's/.*:.*/[&]/p'; else grep -v :; fi | head -n 1
+}
+
+node_address() { # NODE
 	kubectl get node "$1" -o json |
-		jq -r '.status.addresses[] | select(.type == "InternalIP") | .address' |
-		if [[ ${2-4} = 6 ]]; then grep :; else grep -v :; fi | head -n 1
+		jq -r '.status.addresses[] | select(.type == "InternalIP") | .address' | address_of_family
 }
 
 service_address() { # SERVICE
-	in_space get service "$1" -o jsonpath='{.spec.clusterIP}'
+	in_space get service "$1" -o json | jq -r '.spec.clusterIPs[]' | address_of_family
+}
+
+bare() { # ADDRESS: without brackets
+	tr -d '[]' <<<"$1"
 }
 
 # Those that run and aren't about to end.

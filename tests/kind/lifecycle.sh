@@ -28,10 +28,10 @@ outside_url=http://$outside:31190/
 under_traffic() { # COMMAND...
 	local status=0 kept
 	rm -f "$work/stop"
-	"$tools/flows" --tcp --keep --interval 100 --timeout 5000 --from 10000 --count 100 "$outside" 31190 >"$work/kept" &
+	"$tools/flows" --tcp --keep --interval 100 --timeout 5000 --from 10000 --count 100 "$(bare "$outside")" 31190 >"$work/kept" &
 	kept=$!
 	(until [[ -e $work/stop ]]; do
-		"$tools/flows" --tcp --timeout 5000 --from 11000 --count 500 --parallel 16 "$outside" 31190
+		"$tools/flows" --tcp --timeout 5000 --from 11000 --count 500 --parallel 16 "$(bare "$outside")" 31190
 		sleep 0.1
 	done >"$work/outside") &
 	traffic_begin "$(client_on "${nodes[0]}")" "http://$web/"

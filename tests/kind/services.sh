@@ -27,15 +27,17 @@ apiVersion: v1
 kind: Service
 metadata: {name: web}
 spec:
+  ipFamilyPolicy: PreferDualStack
   type: NodePort
   selector: {app: web}
-  externalIPs: [192.0.2.80]
+  externalIPs: [192.0.2.80, "2001:db8::80"]
   ports: [{name: http, port: 80, targetPort: http, nodePort: 31180}]
 ---
 apiVersion: v1
 kind: Service
 metadata: {name: local}
 spec:
+  ipFamilyPolicy: PreferDualStack
   type: NodePort
   externalTrafficPolicy: Local
   selector: {app: web}
@@ -45,6 +47,7 @@ apiVersion: v1
 kind: Service
 metadata: {name: sticky}
 spec:
+  ipFamilyPolicy: PreferDualStack
   selector: {app: web}
   sessionAffinity: ClientIP
   ports: [{name: http, port: 80, targetPort: http}]
@@ -53,6 +56,7 @@ apiVersion: v1
 kind: Service
 metadata: {name: empty}
 spec:
+  ipFamilyPolicy: PreferDualStack
   selector: {app: nobody}
   ports: [{name: http, port: 80, targetPort: http}]
 ---
@@ -81,6 +85,7 @@ apiVersion: v1
 kind: Service
 metadata: {name: bulk}
 spec:
+  ipFamilyPolicy: PreferDualStack
   type: NodePort
   selector: {app: bulk}
   ports:
@@ -90,8 +95,7 @@ END
 ready deployment/web daemonset/client daemonset/host
 in_space wait pod/bulk --for=condition=Ready --timeout=60s >/dev/null
 settled
-web=$(service_address web)
-api=$(kubectl get service kubernetes -o jsonpath='{.spec.clusterIP}')
+declare -A external=([4]=192.0.2.80 [6]=[2001:db8::80]) loopback=([4]=127.0.0.1 [6]=[::1])
 
 every_pod_answers_every_client() {
 	local node
@@ -100,26 +104,25 @@ every_pod_answers_every_client() {
 		same "$(answers 40 "$(client_on "$node")" "http://$web/" | different)" 4
 	done
 }
-check "a ClusterIP reaches every pod, from a pod on each node" every_pod_answers_every_client
 
 names_resolve() {
 	local node
 	for node in "${nodes[@]}"; do
-		in_pod "$(client_on "$node")" nslookup web."$space".svc.cluster.local | grep -F "$web"
+		in_pod "$(client_on "$node")" nslookup web."$space".svc.cluster.local | grep -F "$(bare "$web")"
 		same "$(answers 1 "$(client_on "$node")" "http://web.$space/" | grep -c ^web-)" 1
 	done
 }
-check "names resolve through the cluster's own DNS Service, over UDP" names_resolve
 
 api_server_answers() {
-	local node
+	local node api
+	api=$(kubectl get service kubernetes -o jsonpath='{.spec.clusterIP}')
 	for node in "${nodes[@]}"; do
 		in_pod "$(client_on "$node")" sh -c \
 			'busybox timeout 5 busybox wget --no-check-certificate -qO- https://$KUBERNETES_SERVICE_HOST:443/version' |
 			grep gitVersion
+		on_node "$node" curl -skf -m 2 "https://$api/version" | grep gitVersion
 	done
 }
-check "the API server's own Service answers every pod" api_server_answers
 
 node_ports_answer() {
 	local node
@@ -128,7 +131,6 @@ node_ports_answer() {
 		same "$(outside 40 "http://$(node_address "$node"):31180/" | different)" 4
 	done
 }
-check "a node port answers on every node, and reaches every pod" node_ports_answer
 
 pods_use_node_ports() {
 	local from to
@@ -139,7 +141,6 @@ pods_use_node_ports() {
 		done
 	done
 }
-check "pods reach node ports, of their own node and of others" pods_use_node_ports
 
 local_policy_stays_on_the_node() {
 	local node pods
@@ -153,7 +154,6 @@ local_policy_stays_on_the_node() {
 		fi
 	done
 }
-check "with externalTrafficPolicy Local a node answers with its own pods, or not at all" local_policy_stays_on_the_node
 
 clients_stick() {
 	local node
@@ -161,7 +161,6 @@ clients_stick() {
 		same "$(answers 10 "$(client_on "$node")" "http://$(service_address sticky)/" | different)" 1
 	done
 }
-check "with sessionAffinity a client stays with its pod" clients_stick
 
 host_network_is_served() {
 	local node
@@ -170,7 +169,6 @@ host_network_is_served() {
 		same "$(answers 40 "$(client_on "$node" host)" "http://$web/" | different)" 4
 	done
 }
-check "pods on the nodes' network reach every pod by the ClusterIP" host_network_is_served
 
 nodes_are_clients() {
 	local node
@@ -178,37 +176,32 @@ nodes_are_clients() {
 		echo "processes of $node"
 		matches "$(lbctl_on "$node" status)" "Processes: +served, cgroup "
 		on_node "$node" curl -sf -m 2 -o /dev/null "http://$web/"
-		on_node "$node" curl -sf -m 2 -o /dev/null http://127.0.0.1:31180/
+		on_node "$node" curl -sf -m 2 -o /dev/null "http://${loopback[$family]}:31180/"
 		on_node "$node" curl -sf -m 2 -o /dev/null "http://$(node_address "${nodes[-1]}"):31180/"
-		on_node "$node" curl -skf -m 2 "https://$api/version" | grep gitVersion
 	done
 }
-check "a node's own processes reach a ClusterIP, and a node port by 127.0.0.1" nodes_are_clients
 
 external_addresses_answer() {
-	same "$(answers 20 "$(client_on "${nodes[0]}")" "http://192.0.2.80/" | grep -c ^web-)" 20
+	same "$(answers 20 "$(client_on "${nodes[0]}")" "http://${external[$family]}/" | grep -c ^web-)" 20
 }
-check "an externalIP answers pods" external_addresses_answer
 
 refused_at_once() {
 	local begin=$SECONDS
 	fails in_pod "$(client_on "${nodes[0]}")" timeout 10 busybox wget -qO- "http://$(service_address empty)/"
 	((SECONDS - begin < 5)) || { echo "took $((SECONDS - begin)) s" && return 1; }
 }
-check "a Service without endpoints refuses at once" refused_at_once
 
 pods_reach_themselves() {
 	local pod=bulk
 	same "$(in_pod $pod sh -c "busybox timeout 5 busybox wget -qO- http://$(service_address bulk)/file | busybox sha256sum")" \
 		"$(in_pod $pod cat /tmp/www/sum)"
 }
-check "a pod reaches itself by its own Service" pods_reach_themselves
 
 bulk_is_exact() { # ADDRESS POD: the file down, and another up
 	same "$(in_pod "$2" sh -c "busybox timeout 60 busybox wget -qO- http://$1/file | busybox sha256sum")" \
 		"$(in_pod bulk cat /tmp/www/sum)"
 	in_pod "$2" dd if=/dev/urandom of=/tmp/up bs=1048576 count=64 2>/dev/null
-	same "$(in_pod "$2" sh -c "busybox timeout 60 busybox nc $1 9000 </tmp/up")" \
+	same "$(in_pod "$2" sh -c "busybox timeout 60 busybox nc $(bare "$1") 9000 </tmp/up")" \
 		"$(in_pod "$2" sh -c "busybox sha256sum </tmp/up")"
 }
 
@@ -219,7 +212,6 @@ bulk_by_cluster_ip() {
 		bulk_is_exact "$(service_address bulk)" "$(client_on "$node")"
 	done
 }
-check "64 MiB arrive byte by byte, both ways, from a pod on each node" bulk_by_cluster_ip
 
 bulk_by_node_port() {
 	local node
@@ -229,7 +221,6 @@ bulk_by_node_port() {
 			"$(in_pod bulk cat /tmp/www/sum)"
 	done
 }
-check "64 MiB arrive byte by byte, by a node port of each node" bulk_by_node_port
 
 offloads_are_untouched() {
 	local node
@@ -237,7 +228,6 @@ offloads_are_untouched() {
 		on_node "$node" ethtool -k eth0 | grep -E '^(tcp-segmentation-offload|tx-checksumming|generic-segmentation-offload): on' | wc -l | grep -x 3
 	done
 }
-check "the nodes' offloads are on" offloads_are_untouched
 
 counters_prove_it() {
 	local node total=0 n
@@ -248,6 +238,25 @@ counters_prove_it() {
 	done
 	at_least $total 200 "connections that Guideway began"
 }
+
+for family in "${families[@]}"; do
+	web=$(service_address web)
+	check "IPv$family: a ClusterIP reaches every pod, from a pod on each node" every_pod_answers_every_client
+	check "IPv$family: names resolve through the cluster's own DNS Service, over UDP" names_resolve
+	check "IPv$family: a node port answers on every node, and reaches every pod" node_ports_answer
+	check "IPv$family: pods reach node ports, of their own node and of others" pods_use_node_ports
+	check "IPv$family: with externalTrafficPolicy Local a node answers with its own pods, or not at all" local_policy_stays_on_the_node
+	check "IPv$family: with sessionAffinity a client stays with its pod" clients_stick
+	check "IPv$family: pods on the nodes' network reach every pod by the ClusterIP" host_network_is_served
+	check "IPv$family: a node's own processes reach a ClusterIP, and a node port by loopback" nodes_are_clients
+	check "IPv$family: an externalIP answers pods" external_addresses_answer
+	check "IPv$family: a Service without endpoints refuses at once" refused_at_once
+	check "IPv$family: a pod reaches itself by its own Service" pods_reach_themselves
+	check "IPv$family: 64 MiB arrive byte by byte, both ways, from a pod on each node" bulk_by_cluster_ip
+	check "IPv$family: 64 MiB arrive byte by byte, by a node port of each node" bulk_by_node_port
+done
+check "the API server's own Service answers every pod" api_server_answers
+check "the nodes' offloads are on" offloads_are_untouched
 check "Guideway's own counters say who served" counters_prove_it
 
 tests_end
