@@ -54,14 +54,37 @@ static struct subprog *subprog_at(struct program *p, size_t first)
 	return NULL;
 }
 
-/* Where functions begin, and the stack of each, which the verifier tells in their
- * order: "stack depth 96+32+0". */
-static void subprogs_find(struct program *p, const char *log)
+/* The stack of the i-th of n functions, which the verifier tells in their order:
+ * "stack depth 96+32+0", from 7.x on a line for each, "subprog 1 (name) ... stack 32". */
+static unsigned int stack_told(const char *log, size_t i, size_t n)
 {
 	const char *depths = strstr(log, "stack depth ");
+	char *end, line[32];
+	unsigned int bytes;
 
 	assert_non_null(depths);
 	depths += strlen("stack depth ");
+	if (!strncmp(depths, "max ", 4)) {
+		snprintf(line, sizeof(line), "\nsubprog %zu ", i);
+		depths = strstr(depths, line);
+		assert_non_null(depths);
+		depths = strstr(depths, " stack ");
+		assert_non_null(depths);
+		return strtoul(depths + strlen(" stack "), NULL, 10);
+	}
+	for (size_t k = 0; k < i; k++) {
+		depths = strchr(depths, '+');
+		assert_non_null(depths);
+		depths++;
+	}
+	bytes = strtoul(depths, &end, 10);
+	assert_int_equal(*end, i + 1 < n ? '+' : '\n');
+	return bytes;
+}
+
+/* Where functions begin, and the stack of each. */
+static void subprogs_find(struct program *p, const char *log)
+{
 	p->n = 1;
 	for (size_t i = 0; i < p->n_insns; i++) {
 		if (!is_call(&p->insns[i]) || subprog_at(p, i + 1 + p->insns[i].imm))
@@ -70,13 +93,8 @@ static void subprogs_find(struct program *p, const char *log)
 		p->subprogs[p->n++].first = i + 1 + p->insns[i].imm;
 	}
 	qsort(p->subprogs, p->n, sizeof(p->subprogs[0]), subprog_compare);
-	for (size_t i = 0; i < p->n; i++) {
-		char *end;
-
-		p->subprogs[i].bytes = strtoul(depths, &end, 10);
-		assert_int_equal(*end, i + 1 < p->n ? '+' : '\n');
-		depths = end + 1;
-	}
+	for (size_t i = 0; i < p->n; i++)
+		p->subprogs[i].bytes = stack_told(log, i, p->n);
 }
 
 /* Of the deepest way down from a function; `way` gets the bytes of its calls. */
