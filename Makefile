@@ -147,6 +147,9 @@ bench-packet: $B/bench/packet $B/bench/packet_lookups ## nanoseconds and look-up
 bench-layout: $B/bench/flow_layout ## the two layouts of the flow tables, side by side
 	@$<
 
+bench-lbctl: all ## what lbctl's answers cost with 10,000 backends
+	@bench/lbctl
+
 # ---- fuzzing: libFuzzer, with the address and undefined-behaviour sanitizers
 FUZZ      := manifest options answer packet
 FUZZ_RUNS ?= 1000000
@@ -200,4 +203,4 @@ $B/:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo check check-soak check-kernels fuzz tests vmlinux-header check-layers format check-format bench-packet bench-layout kind kind-down check-kind clean
+.PHONY: all help deps demo check check-soak check-kernels fuzz tests vmlinux-header check-layers format check-format bench-packet bench-layout bench-lbctl kind kind-down check-kind clean
