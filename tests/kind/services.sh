@@ -115,10 +115,9 @@ names_resolve() {
 
 api_server_answers() {
 	local node api
-	api=$(kubectl get service kubernetes -o jsonpath='{.spec.clusterIP}')
+	api=$(kubectl get service kubernetes -o json | jq -r '.spec.clusterIPs[]' | address_of_family)
 	for node in "${nodes[@]}"; do
-		in_pod "$(client_on "$node")" sh -c \
-			'busybox timeout 5 busybox wget --no-check-certificate -qO- https://$KUBERNETES_SERVICE_HOST:443/version' |
+		in_pod "$(client_on "$node")" timeout 5 busybox wget --no-check-certificate -qO- "https://$api/version" |
 			grep gitVersion
 		on_node "$node" curl -skf -m 2 "https://$api/version" | grep gitVersion
 	done
@@ -255,6 +254,7 @@ for family in "${families[@]}"; do
 	check "IPv$family: 64 MiB arrive byte by byte, both ways, from a pod on each node" bulk_by_cluster_ip
 	check "IPv$family: 64 MiB arrive byte by byte, by a node port of each node" bulk_by_node_port
 done
+family=${families[0]} # the API server's own Service has one alone
 check "the API server's own Service answers every pod" api_server_answers
 check "the nodes' offloads are on" offloads_are_untouched
 check "Guideway's own counters say who served" counters_prove_it
