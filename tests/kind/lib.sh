@@ -169,12 +169,12 @@ share() { # MINIMUM POD...
 	done
 }
 
-# Requests of a pod, one after the other and each a connection, until traffic_end, which
+# Requests of a pod, some dozens a second and each a connection, until traffic_end, which
 # fails where one had no answer.
 traffic_begin() { # POD URL
 	traffic_pod=$1
 	in_pod "$1" rm -f /tmp/traffic-ends
-	in_pod "$1" sh -c "while [ ! -e /tmp/traffic-ends ]; do busybox timeout 5 busybox wget -qO- $2 >/dev/null && echo 200 || echo lost; done" \
+	in_pod "$1" sh -c "while [ ! -e /tmp/traffic-ends ]; do busybox timeout 5 busybox wget -qO- $2 >/dev/null && echo 200 || echo lost; busybox usleep 10000; done" \
 		>"$work/traffic" &
 	eventually 20 grep -q 200 "$work/traffic"
 }
