@@ -26,7 +26,7 @@ ifdef WERROR
 CFLAGS   += -Werror
 BPFFLAGS += -Werror
 endif
-LBD_LIBS     := -lbpf -lmnl -luv -lcurl -lresolv -ljansson -lyaml -lmicrohttpd
+LBD_LIBS     := -lxdp -lbpf -lmnl -luv -lcurl -lresolv -ljansson -lyaml -lmicrohttpd
 LBCTL_LIBS   := -lbpf -lcurl -lyajl -lyaml
 REPLICA_LIBS := -lmicrohttpd -ljansson -lhiredis
 TEST_LIBS    := -lcmocka
@@ -43,7 +43,7 @@ LBD      := $(filter-out $B/user/lbd/lbd.o,$(call objects,user/lbd/*.c))
 PROGRAMS := $(addprefix $B/,lbd lbctl replica lab-objects)
 UNIT     := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/unit_*.c))
 PACKET   := $(patsubst tests/packet/%.c,$B/tests/%,$(wildcard tests/packet/packet_*.c))
-TOOLS    := $(patsubst tests/tools/%.c,$B/tests/%,$(wildcard tests/tools/*.c))
+TOOLS    := $(patsubst tests/tools/%.c,$B/tests/%,$(filter-out %.bpf.c,$(wildcard tests/tools/*.c)))
 
 all: $(PROGRAMS) ## build lbd, lbctl and replica
 
@@ -92,7 +92,7 @@ $B/%.o: %.c Makefile VERSION
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$B/user/lbd/datapath.o $B/user/lbd/datapath_sockets.o $(call objects,tests/packet/*.c): $B/lb.skel.h
+$(call objects,user/lbd/datapath*.c) $(call objects,tests/packet/*.c): $B/lb.skel.h
 
 $B/libguideway.a: $(LIB)
 	$(call say,AR,$@)rm -f $@; $(AR) rcs $@ $^
@@ -120,7 +120,16 @@ $(PACKET): $B/tests/%: $B/tests/packet/%.o $(filter-out $B/tests/packet/packet_%
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(TEST_LIBS) $(LBD_LIBS) -lm -o $@
 
 $(TOOLS): $B/tests/%: $B/tests/tools/%.o $B/libguideway.a
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ -lm -o $@
+	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ $(TOOL_LIBS) -lm -o $@
+
+# Somebody else's XDP program.
+$B/tests/xdp_chain: TOOL_LIBS := -lxdp -lbpf
+$B/tests/tools/xdp_chain.o: CPPFLAGS += -I$B/tests
+$B/tests/tools/xdp_chain.o: $B/tests/foreign.skel.h
+$B/tests/foreign.skel.h: tests/tools/foreign.bpf.c vmlinux.h
+	@mkdir -p $(@D)
+	$(call say,BPF,$@)$(CLANG) $(BPFFLAGS) -c $< -o $B/tests/foreign.bpf.o && \
+	  $(BPFTOOL) gen skeleton $B/tests/foreign.bpf.o name foreign_bpf >$@
 
 # ---- measurements: one BPF object and one runner each
 $B/bench/%.skel.h: bench/%.bpf.c $(wildcard bench/*.h) vmlinux.h include/lb.h include/hash.h

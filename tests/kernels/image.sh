@@ -23,6 +23,11 @@ libraries() { # PROGRAM...
 		sed -nE 's,^(.* => |[[:space:]]*)(/[^ ]+) \(.*,\2,p' | merged_usr
 }
 
+# What libxdp loads, whose path is compiled in.
+dispatcher() {
+	dpkg -L libxdp1 | grep '/xdp-dispatcher\.o$'
+}
+
 # What is the same for every kernel, in $work/root.
 image_userland() {
 	local root=$work/root name programs
@@ -33,12 +38,13 @@ image_userland() {
 	cp "$(realpath "$(command -v awk)")" "$root/usr/bin/awk"
 	ln -s bash "$root/usr/bin/sh"
 	cp "$build"/{lbd,lbctl,replica,lab-objects} "$root/guideway/build"
-	cp "$build"/tests/{packet_*,unit_datapath,unit_verifier,flows,udp_echo} "$root/guideway/build/tests"
+	cp "$build"/tests/{packet_*,unit_datapath,unit_dispatcher,unit_verifier,flows,udp_echo,xdp_chain} "$root/guideway/build/tests"
 	mapfile -t programs < <(find "$root/usr" "$root/guideway/build" -type f -executable)
 	libraries "${programs[@]}" | xargs cp -L --parents -t "$root"
+	cp --parents -t "$root" "$(dispatcher)"
 	cp -r "$top/lab" "$root/guideway"
 	cp "$top/tests/run" "$root/guideway/tests"
-	cp "$top/tests/net/lib.sh" "$here/lab.sh" "$root/guideway/tests/net"
+	cp "$top"/tests/net/{lib,dispatcher}.sh "$here/lab.sh" "$root/guideway/tests/net"
 	cp "$here/init" "$root/init"
 	echo "root:x:0:0::/root:/bin/bash" >"$root/etc/passwd"
 	echo "${GUIDEWAY_TESTS-}" >"$root/guideway/tests/wanted"

@@ -135,6 +135,9 @@ static void limits_of_numbers_are_good_values(void **state)
 	assert_string_equal(options.socket_lb, "/sys/fs/cgroup");
 	ASSERT_PARSED("--bypass", "on");
 	assert_string_equal(options.socket_lb, "auto");
+	assert_int_equal(options.attach, DATAPATH_ATTACH_LINK);
+	ASSERT_PARSED("--attach", "dispatcher");
+	assert_int_equal(options.attach, DATAPATH_ATTACH_DISPATCHER);
 	ASSERT_PARSED("--tc", "clsact");
 	assert_int_equal(options.tc, DATAPATH_TC_CLSACT);
 	ASSERT_PARSED("--snat-ports", "2000-2063");
@@ -184,7 +187,9 @@ static void environment_sets_what_the_command_line_does_not(void **state)
 	setenv("GUIDEWAY_MAX_SERVICES", "77", 1);
 	setenv("GUIDEWAY_LINGER", "7", 1);
 	setenv("GUIDEWAY_CHECK", "true", 1);
+	setenv("GUIDEWAY_ATTACH", "dispatcher", 1);
 	assert_int_equal(PARSE("--linger", "9"), 0);
+	assert_int_equal(options.attach, DATAPATH_ATTACH_DISPATCHER);
 	assert_string_equal(options.source_path, "/env");
 	assert_int_equal(options.max_services, 77);
 	assert_int_equal(options.linger_s, 9);
@@ -304,6 +309,7 @@ static void bad_values_are_named(void **state)
 		{"--services", "none",
 		 "--services: \"none\" is not a choice of Services (all|labelled)"},
 		{"--socket-lb", "", "--socket-lb: is empty: CGROUP|auto|off expected"},
+		{"--attach", "xdp", "--attach: \"xdp\" is not a way to attach (link|dispatcher)"},
 		{"--tc", "tcp", "--tc: \"tcp\" is not a way to attach (auto|tcx|clsact)"},
 		{"--snat-ports", "10000",
 		 "--snat-ports: \"10000\" is not a range of 64 ports or more (FROM-TO)"},
@@ -439,7 +445,7 @@ static void help_has_every_option_on_a_line_of_at_most_100_columns(void **state)
 		assert_true(strlen(line) <= 100);
 		options_seen += strncmp(line, "  --", 4) == 0;
 	}
-	assert_int_equal(options_seen, 38);
+	assert_int_equal(options_seen, 39);
 	free(text);
 }
 

@@ -490,10 +490,13 @@ static void totals_beyond_32_bits_are_numbers(void **state)
 static void status_tells_revisions_counts_and_attachments(void **state)
 {
 	struct attachment list[2] = {
-		{.device = {.role = DEVICE_POD, .hook = HOOK_TC, .used = HOOK_TC},
+		{.device = {.role = DEVICE_POD, .hook = HOOK_TC, .used = HOOK_TC, .attach = "tcx"},
 		 .name = "veth1",
 		 .reason = ""},
-		{.device = {.role = DEVICE_UPLINK, .hook = HOOK_XDP, .used = HOOK_XDP_GENERIC},
+		{.device = {.role = DEVICE_UPLINK,
+			    .hook = HOOK_XDP,
+			    .used = HOOK_XDP_GENERIC,
+			    .attach = "dispatcher"},
 		 .name = "eth0",
 		 .reason = "so"}};
 	json_t *status;
@@ -513,9 +516,9 @@ static void status_tells_revisions_counts_and_attachments(void **state)
 	assert_json(json_object_get(status, "backends"), "i", 2);
 	assert_json(json_object_get(status, "frontends"), "i", 2);
 	assert_json(json_object_get(status, "attachments"),
-		    "[{s:s,s:s,s:s,s:s}, {s:s,s:s,s:s,s:s}]", "device", "veth1", "role", "pod",
-		    "hook", "tc", "reason", "", "device", "eth0", "role", "uplink", "hook",
-		    "xdp-generic", "reason", "so");
+		    "[{s:s,s:s,s:s,s:s,s:s}, {s:s,s:s,s:s,s:s,s:s}]", "device", "veth1", "role",
+		    "pod", "hook", "tc", "attach", "tcx", "reason", "", "device", "eth0", "role",
+		    "uplink", "hook", "xdp-generic", "attach", "dispatcher", "reason", "so");
 	assert_json(json_object_get(status, "socket_lb"), "{s:s,s:s}", "cgroup", "/g", "reason",
 		    "");
 	assert_json(json_object_get(json_object_get(status, "packets"), "forwarded"), "i", 17);

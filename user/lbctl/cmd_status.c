@@ -9,9 +9,8 @@
 #include "reason.h"
 
 static const struct table_column attachment_columns[] = {
-	{.header = "DEVICE", .key = "device"},
-	{.header = "ROLE", .key = "role"},
-	{.header = "HOOK", .key = "hook"},
+	{.header = "DEVICE", .key = "device"}, {.header = "ROLE", .key = "role"},
+	{.header = "HOOK", .key = "hook"},     {.header = "ATTACH", .key = "attach"},
 	{.header = "REASON", .key = "reason"},
 };
 

@@ -11,6 +11,7 @@
 #include <linux/if_link.h>
 
 #include "attach.h"
+#include "attach_dispatcher.h"
 #include "pins.h"
 
 /* From kernel 6.6, which Debian 12's headers don't know: tcx (e420bed02507). */
@@ -25,6 +26,8 @@ static const struct {
 } hooks[] = {
 	[ATTACH_XDP_NATIVE] = {"xdp", BPF_XDP, XDP_FLAGS_DRV_MODE},
 	[ATTACH_XDP_GENERIC] = {"xdp-generic", BPF_XDP, XDP_FLAGS_SKB_MODE},
+	[ATTACH_DISPATCHER_NATIVE] = {"dispatcher", 0, 0},
+	[ATTACH_DISPATCHER_GENERIC] = {"dispatcher", 0, 0},
 	[ATTACH_TCX_INGRESS] = {"tcx-ingress", ATTACH_BPF_TCX_INGRESS, ATTACH_BPF_F_BEFORE},
 	[ATTACH_TCX_EGRESS] = {"tcx-egress", ATTACH_BPF_TCX_EGRESS, ATTACH_BPF_F_BEFORE},
 	[ATTACH_CLSACT_INGRESS] = {"clsact-ingress", 0, 0},
@@ -219,23 +222,87 @@ static int clsact_remove(const char *path, enum attach_hook at, int ifindex)
 	return unlink(path) ? -errno : 0;
 }
 
-static bool hook_is_xdp(enum attach_hook hook)
+static bool hook_is_dispatcher(enum attach_hook hook)
 {
-	return hook == ATTACH_XDP_NATIVE || hook == ATTACH_XDP_GENERIC;
+	return hook == ATTACH_DISPATCHER_NATIVE || hook == ATTACH_DISPATCHER_GENERIC;
 }
 
-/* A device has one XDP program: the link of ours in the other mode goes first.
- * TC, which is attached by now, does alone what XDP does. */
-static void xdp_make_room(const char *dir, const struct attach_point *point)
+static bool hook_is_xdp(enum attach_hook hook)
 {
+	return hook == ATTACH_XDP_NATIVE || hook == ATTACH_XDP_GENERIC || hook_is_dispatcher(hook);
+}
+
+/* A device has one XDP program: ours that is attached another way goes first.
+ * TC, which is attached by now, does alone what XDP does. */
+static int xdp_make_room(const char *dir, const struct attach_point *point)
+{
+	static const enum attach_hook others[] = {ATTACH_XDP_NATIVE, ATTACH_XDP_GENERIC,
+						  ATTACH_DISPATCHER_NATIVE};
 	struct attach_point other = *point;
 	char path[PINS_PATH_MAX], name[32];
+	int err = 0;
 
-	other.hook = point->hook == ATTACH_XDP_NATIVE ? ATTACH_XDP_GENERIC : ATTACH_XDP_NATIVE;
-	attach_name(name, &other);
-	pins_path(path, dir, "links", name);
-	if (!access(path, F_OK))
-		link_remove(path);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]) && !err; i++) {
+		other.hook = others[i];
+		if (!strcmp(hooks[other.hook].name, hooks[point->hook].name))
+			continue;
+		attach_name(name, &other);
+		pins_path(path, dir, "links", name);
+		if (access(path, F_OK))
+			continue;
+		err = hook_is_dispatcher(other.hook) ? dispatcher_remove(path, point->ifindex)
+						     : link_remove(path);
+	}
+	return err;
+}
+
+static int link_ensure(const char *dir, const char *path, const struct attach_point *point)
+{
+	int err = link_adopt(path, point);
+
+	if (err)
+		return err > 0 ? 0 : err;
+	if (hook_is_xdp(point->hook))
+		err = xdp_make_room(dir, point);
+	return err ?: link_create(path, point);
+}
+
+/* Why XDP isn't to be had on a device. */
+static int xdp_complain(const struct attach_point *point, int err, struct error *error)
+{
+	const char *mode = point->hook == ATTACH_DISPATCHER_NATIVE ? "native" : "generic";
+
+	if (!hook_is_dispatcher(point->hook)) {
+		/* -EEXIST: one in the other mode. */
+		if (err == -EBUSY || err == -EEXIST)
+			return error_set(error, err,
+					 "device %s carries another XDP program; --hook tc goes "
+					 "without, --attach dispatcher may share it",
+					 point->device);
+		return error_set(error, err, "device %s: can't attach %s: %s", point->device,
+				 hooks[point->hook].name, strerror(-err));
+	}
+	switch (err) {
+	case -EBUSY:
+		return error_set(error, err,
+				 "--attach dispatcher: device %s carries an XDP program that no "
+				 "dispatcher of libxdp runs",
+				 point->device);
+	case -EEXIST:
+		return error_set(error, err,
+				 "--attach dispatcher: device %s has a dispatcher with others' "
+				 "programs, but not for %s XDP",
+				 point->device, mode);
+	case -E2BIG:
+		return error_set(error, err,
+				 "--attach dispatcher: device %s has a dispatcher, and it is full",
+				 point->device);
+	default:
+		return error_set(error, err,
+				 "--attach dispatcher: device %s: libxdp can't attach %s XDP: %s; "
+				 "--log-level debug shows its words",
+				 point->device, mode, strerror(-err));
+	}
 }
 
 int attach_ensure(const char *dir, const struct attach_point *point, struct error *error)
@@ -247,19 +314,16 @@ int attach_ensure(const char *dir, const struct attach_point *point, struct erro
 	pins_path(path, dir, "links", name);
 	if (hook_is_clsact(point->hook)) {
 		err = clsact_attach(path, point);
+	} else if (hook_is_dispatcher(point->hook)) {
+		err = xdp_make_room(dir, point);
+		err = err
+			      ?: dispatcher_ensure(path, point,
+						   point->hook == ATTACH_DISPATCHER_NATIVE);
 	} else {
-		err = link_adopt(path, point);
-		if (err > 0)
-			return 0;
-		if (!err && hook_is_xdp(point->hook))
-			xdp_make_room(dir, point);
-		err = err ?: link_create(path, point);
+		err = link_ensure(dir, path, point);
 	}
-	/* -EEXIST: one in the other mode. */
-	if ((err == -EBUSY || err == -EEXIST) && hook_is_xdp(point->hook))
-		return error_set(error, err,
-				 "device %s carries another XDP program; --hook tc goes without",
-				 point->device);
+	if (err && hook_is_xdp(point->hook))
+		return xdp_complain(point, err, error);
 	if (err)
 		return error_set(error, err, "%s %s: can't attach %s: %s",
 				 hook_is_cgroup(point->hook) ? "cgroup" : "device", point->device,
@@ -287,6 +351,8 @@ static int attach_prune_one(void *arg, const char *path, const char *name)
 		return clsact_remove(path, ATTACH_CLSACT_INGRESS, ifindex);
 	if (sscanf(name, "clsact-egress-%d", &ifindex) == 1)
 		return clsact_remove(path, ATTACH_CLSACT_EGRESS, ifindex);
+	if (sscanf(name, "dispatcher-%d", &ifindex) == 1)
+		return dispatcher_remove(path, ifindex);
 	return link_remove(path);
 }
 

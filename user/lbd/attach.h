@@ -7,6 +7,8 @@
  * process, and lets another program take its place without a packet in
  * between.  Kernels before 6.6 have no tcx: there a clsact filter does the
  * same, and the program itself is pinned to tell that the filter is ours.
+ * Where XDP is shared with others, a dispatcher has the programs, and the pin is its
+ * mark (attach_dispatcher.h).
  * (Names carry the ifindex because bpffs refuses dots, which device names may
  * have.)
  */
@@ -22,6 +24,8 @@
 enum attach_hook {
 	ATTACH_XDP_NATIVE,
 	ATTACH_XDP_GENERIC,
+	ATTACH_DISPATCHER_NATIVE,
+	ATTACH_DISPATCHER_GENERIC,
 	ATTACH_TCX_INGRESS,
 	ATTACH_TCX_EGRESS,
 	ATTACH_CLSACT_INGRESS,
@@ -42,6 +46,10 @@ struct attach_point {
 	int ifindex;
 	const char *device; /* name, for messages */
 	int program_fd;
+	/* Of a dispatcher's hooks, instead of program_fd; the map is one that only our
+	 * programs use. */
+	struct xdp_program *extension;
+	int map_fd;
 	/* Of a cgroup's hook, instead of ifindex; device is its path. */
 	int cgroup_fd;
 	uint64_t cgroup_id; /* its inode's number */

@@ -16,6 +16,7 @@ static void attachment_add(struct attachments *to, int ifindex, const char name[
 	attachment->device.ifindex = ifindex;
 	attachment->device.role = role;
 	attachment->device.hook = attachment->device.used = hook;
+	attachment->device.attach = "";
 	attachment->device.may_fall_back = may_fall_back;
 	attachment->reason = reason;
 }

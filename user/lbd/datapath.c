@@ -12,6 +12,7 @@
 
 #include "attach.h"
 #include "datapath.h"
+#include "datapath_dispatcher.h"
 #include "datapath_sockets.h"
 #include "lb.skel.h"
 #include "log.h"
@@ -27,6 +28,8 @@ struct datapath {
 	struct lb_bpf *skel;
 	struct maps *maps;
 	bool tcx; /* else clsact */
+	enum datapath_attach attach;
+	struct datapath_dispatcher dispatcher; /* for DATAPATH_ATTACH_DISPATCHER */
 	bool fresh;
 	struct attach_point socket_points[DATAPATH_SOCKET_HOOKS];
 	size_t nsocket_points; /* all or 0 */
@@ -253,6 +256,7 @@ int datapath_open(const struct datapath_config *config, struct datapath **ret, s
 		return error_set(error, -ENOMEM, "out of memory");
 	libbpf_set_print(datapath_print);
 	datapath->dir = strdup(config->bpffs_dir);
+	datapath->attach = config->attach;
 	datapath->lock = pins_create(config->bpffs_dir, error);
 	if (datapath->lock < 0) {
 		err = datapath->lock;
@@ -292,10 +296,17 @@ int datapath_open(const struct datapath_config *config, struct datapath **ret, s
 				"--tc tcx: the kernel has no tcx (it came with 6.6)");
 		goto out;
 	}
-	err = maps_pin(config->bpffs_dir, datapath->skel, error);
+	if (config->attach == DATAPATH_ATTACH_DISPATCHER)
+		err = datapath_dispatcher_open(datapath->skel, &datapath->dispatcher, error);
+	err = err ?: maps_pin(config->bpffs_dir, datapath->skel, error);
 	err = err ?: maps_open(config->bpffs_dir, &datapath->maps, error);
 out:
 	if (err) {
+		struct error ignored;
+
+		/* Nothing stays of a first start that failed. */
+		if (datapath->fresh)
+			pins_remove(config->bpffs_dir, &ignored);
 		datapath_close(datapath);
 		return err;
 	}
@@ -313,27 +324,47 @@ struct maps *datapath_maps(struct datapath *datapath)
 	return datapath->maps;
 }
 
+static struct attach_point xdp_point(const struct datapath *datapath,
+				     const struct datapath_device *device)
+{
+	const struct lb_bpf *skel = datapath->skel;
+	bool native = device->used == HOOK_XDP;
+
+	if (datapath->attach == DATAPATH_ATTACH_DISPATCHER)
+		return (struct attach_point){
+			.hook = native ? ATTACH_DISPATCHER_NATIVE : ATTACH_DISPATCHER_GENERIC,
+			.ifindex = device->ifindex,
+			.device = device->name,
+			.extension = datapath->dispatcher.programs[native],
+			.map_fd = bpf_map__fd(skel->maps.services),
+		};
+	return (struct attach_point){
+		.hook = native ? ATTACH_XDP_NATIVE : ATTACH_XDP_GENERIC,
+		.ifindex = device->ifindex,
+		.device = device->name,
+		.program_fd =
+			bpf_program__fd(native ? skel->progs.lb_xdp_native : skel->progs.lb_xdp),
+	};
+}
+
 /* The XDP program of an uplink, in the hook that is wanted or one it falls back
  * to; with HOOK_TC there is none. */
 static int attach_xdp(struct datapath *datapath, struct datapath_device *device,
 		      struct attach_point *points, size_t *npoints, struct error *error)
 {
-	const struct lb_bpf *skel = datapath->skel;
+	static const char *const ways[] = {
+		[DATAPATH_ATTACH_LINK] = "link",
+		[DATAPATH_ATTACH_DISPATCHER] = "dispatcher",
+	};
 	int err = 0;
 
 	device->refusal[0] = '\0';
 	for (device->used = device->hook; device->used != HOOK_TC; device->used++) {
-		bool native = device->used == HOOK_XDP;
-		struct attach_point point = {
-			.hook = native ? ATTACH_XDP_NATIVE : ATTACH_XDP_GENERIC,
-			.ifindex = device->ifindex,
-			.device = device->name,
-			.program_fd = bpf_program__fd(native ? skel->progs.lb_xdp_native
-							     : skel->progs.lb_xdp),
-		};
+		struct attach_point point = xdp_point(datapath, device);
 
 		err = attach_ensure(datapath->dir, &point, error);
 		if (!err) {
+			device->attach = ways[datapath->attach];
 			points[(*npoints)++] = point;
 			return 0;
 		}
@@ -365,8 +396,14 @@ int datapath_attach(struct datapath *datapath, struct datapath_device *devices, 
 		/* The way back before the way in, and TC before XDP: it does
 		 * alone what XDP does. */
 		const struct attach_point tc[] = {
-			{out, device->ifindex, device->name, egress_fd, 0, 0},
-			{in, device->ifindex, device->name, uplink ? uplink_fd : pod_fd, 0, 0},
+			{.hook = out,
+			 .ifindex = device->ifindex,
+			 .device = device->name,
+			 .program_fd = egress_fd},
+			{.hook = in,
+			 .ifindex = device->ifindex,
+			 .device = device->name,
+			 .program_fd = uplink ? uplink_fd : pod_fd},
 		};
 		struct error one;
 		int failed = 0;
@@ -376,6 +413,7 @@ int datapath_attach(struct datapath *datapath, struct datapath_device *devices, 
 			points[npoints++] = tc[t];
 		}
 		device->used = HOOK_TC;
+		device->attach = datapath->tcx ? "tcx" : "clsact";
 		if (uplink && !failed)
 			failed = attach_xdp(datapath, device, points, &npoints, &one);
 		if (failed && !err) {
@@ -408,6 +446,7 @@ void datapath_close(struct datapath *datapath)
 	if (!datapath)
 		return;
 	maps_close(datapath->maps);
+	datapath_dispatcher_close(&datapath->dispatcher);
 	lb_bpf__destroy(datapath->skel);
 	if (datapath->lock >= 0)
 		close(datapath->lock);

@@ -32,6 +32,12 @@ enum datapath_tc {
 	DATAPATH_TC_CLSACT,
 };
 
+/* How an uplink's XDP program is attached. */
+enum datapath_attach {
+	DATAPATH_ATTACH_LINK,	    /* alone on its device */
+	DATAPATH_ATTACH_DISPATCHER, /* beside others', in libxdp's dispatcher */
+};
+
 /* Sizes are entries; 0 = as the pinned maps have it, else the default. */
 struct datapath_config {
 	const char *bpffs_dir;
@@ -39,6 +45,7 @@ struct datapath_config {
 	uint32_t max_flows, max_udp_flows, max_new_flows, max_affinity;
 	uint64_t hash_seed;
 	enum datapath_tc tc;
+	enum datapath_attach attach;
 	const struct addr *node_addresses; /* the source of flows that need one of ours */
 	size_t nnode_addresses;
 	uint16_t snat_port_first, snat_port_last; /* of those, host order */
@@ -55,9 +62,10 @@ struct datapath_device {
 	} role;
 	enum hook hook;	    /* uplinks: never HOOK_AUTO; pods have TC alone */
 	bool may_fall_back; /* to xdp-generic, then tc, where the device refuses */
-	/* Set by datapath_attach(): the hook in use, and why it isn't the wanted
-	 * one ("" = it is). */
+	/* Set by datapath_attach(): the hook in use, how its program is attached (static
+	 * text), and why it isn't the wanted one ("" = it is). */
 	enum hook used;
+	const char *attach;
 	char refusal[160];
 };
 
@@ -70,7 +78,8 @@ struct datapath_device {
 struct datapath;
 
 /* Load the programs over new or adopted maps and hold DIR's lock.  Errors:
- * -EBUSY another lbd holds it; -ENOTSUP not a bpf file system; -EPERM; -EEXIST
+ * -EBUSY another lbd holds it; -ENOTSUP not a bpf file system, or the kernel has no
+ * such way to attach; -EPERM; -EEXIST
  * the pinned maps have other sizes than the configuration asks for. */
 int datapath_open(const struct datapath_config *config, struct datapath **ret, struct error *error);
 struct maps *datapath_maps(struct datapath *datapath);

@@ -352,6 +352,7 @@ static int lbd_start(struct lbd *lbd, struct error *error)
 		.max_slots = options->max_slots,
 		.hash_seed = options->hash_seed,
 		.tc = options->tc,
+		.attach = options->attach,
 		.snat_port_first = options->snat_ports.first,
 		.snat_port_last = options->snat_ports.last,
 		.node_addresses = lbd->sync.uplinks.addresses,

@@ -169,6 +169,18 @@ int option_set_tc(const struct option_spec *spec, struct options *options, const
 			value, error);
 }
 
+int option_set_attach(const struct option_spec *spec, struct options *options, const char *value,
+		      struct error *error)
+{
+	static const char *const names[] = {
+		[DATAPATH_ATTACH_LINK] = "link",
+		[DATAPATH_ATTACH_DISPATCHER] = "dispatcher",
+	};
+
+	return name_set(spec, names, 2, "a way to attach", option_field(options, spec->offset),
+			value, error);
+}
+
 /* ADDR:PORT, an IPv6 address in brackets. */
 int option_set_listen(const struct option_spec *spec, struct options *options, const char *value,
 		      struct error *error)

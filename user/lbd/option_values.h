@@ -57,6 +57,8 @@ int option_set_hook(const struct option_spec *spec, struct options *options, con
 		    struct error *error);
 int option_set_tc(const struct option_spec *spec, struct options *options, const char *value,
 		  struct error *error);
+int option_set_attach(const struct option_spec *spec, struct options *options, const char *value,
+		      struct error *error);
 int option_set_listen(const struct option_spec *spec, struct options *options, const char *value,
 		      struct error *error);
 int option_set_bypass(const struct option_spec *spec, struct options *options, const char *value,

@@ -45,6 +45,8 @@ static const struct option_spec specs[] = {
 	 option_add_prefix, LIST(pod_cidrs)},
 	{"hook", "auto|xdp|xdp-generic|tc", "where uplinks get their programs (default: auto)",
 	 option_set_hook, FIELD(hook)},
+	{"attach", "link|dispatcher", "dispatcher: share an uplink's XDP by libxdp (default: link)",
+	 option_set_attach, FIELD(attach)},
 	{"tc", "auto|tcx|clsact", "how TC programs are attached (default: tcx where it is)",
 	 option_set_tc, FIELD(tc)},
 	{"bypass", "auto|on|off", "which flows skip the stack; auto: those no NetworkPolicy rules",

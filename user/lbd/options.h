@@ -57,6 +57,7 @@ struct options {
 	struct prefix pod_cidrs[OPTIONS_LIST_MAX];
 	size_t npod_cidrs;
 	enum hook hook;
+	enum datapath_attach attach;
 	enum datapath_tc tc;
 	enum plan_bypass bypass;
 	const char *socket_lb; /* a cgroup's path, "auto" or "off" */

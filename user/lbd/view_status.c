@@ -19,6 +19,7 @@ static json_t *attachments_json(const struct attachments *attachments)
 		view_set_text(row, "device", a->name);
 		view_set_text(row, "role", a->device.role == DEVICE_UPLINK ? "uplink" : "pod");
 		view_set_text(row, "hook", hook_name(a->device.used));
+		view_set_text(row, "attach", a->device.attach);
 		view_set_text(row, "reason", *a->device.refusal ? a->device.refusal : a->reason);
 		json_array_append_new(array, row);
 	}
