@@ -75,6 +75,9 @@ check-kernels: deps ## Debian's kernels 6.1, 6.12 and 7.x in QEMU guests: half a
 	@$(MAKE) --no-print-directory all tests
 	@tests/kernels/run $(KERNELS)
 
+mutate: deps ## break the code line by line: a test must fail each time; WORDS=icmp.txt: a choice; an hour
+	@tests/mutate/run $(WORDS)
+
 tests: $(UNIT) $(PACKET) $(TOOLS) ## build the tests
 
 # ---- BPF: steps -> one object -> skeleton
@@ -212,4 +215,4 @@ $B/:
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps demo check check-soak check-kernels fuzz tests vmlinux-header check-layers format check-format bench-packet bench-layout bench-lbctl kind kind-down check-kind clean
+.PHONY: all help deps demo check check-soak check-kernels mutate fuzz tests vmlinux-header check-layers format check-format bench-packet bench-layout bench-lbctl kind kind-down check-kind clean
