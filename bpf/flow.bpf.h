@@ -268,9 +268,16 @@ static __always_inline enum lb_reason flow_hit(const struct packet *p, const str
 		if (reason)
 			return reason;
 	}
-	/* Freed, somebody else's, or no device leads to it any more. */
-	if (!flow_backend_lives(backend, word))
-		return flow_may_repick(p) ? FLOW_NONE : LB_REASON_BACKEND_GONE;
+	/* Freed, somebody else's, or no device leads to it now.  A route may come back:
+	 * that alone ends no connection. */
+	if (!flow_backend_lives(backend, word)) {
+		if (flow_may_repick(p))
+			return FLOW_NONE;
+		return backend->generation == LB_FLOW_GENERATION(word) &&
+				       backend->state == LB_BACKEND_ACTIVE
+			       ? LB_REASON_NO_ROUTE
+			       : LB_REASON_BACKEND_GONE;
+	}
 
 	*ret = (struct flow_target){backend, LB_FLOW_BACKEND_ID(word), flow->snat_port,
 				    flow->flags};

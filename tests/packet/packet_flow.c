@@ -724,24 +724,40 @@ static void a_direct_connection_is_not_ours(void **state)
 	}
 }
 
-/* A pod's device is gone: nothing is kept for it that can go elsewhere. */
-static void a_backend_without_a_device_keeps_nothing_but_refuses(void **state)
+/* No device leads to a backend: nothing is kept for it that can go elsewhere.  A
+ * connection is over when the backend is in no slice either; till then its route may come
+ * back. */
+static void a_backend_without_a_device_keeps_its_connections_alone(void **state)
 {
 	struct world *world = world_open();
 	struct lb_backend backend;
+	uint64_t next_hop;
 
 	(void)state;
 	world_web(world, 2);
 	ring_of_one(world, 1, 1);
 	connection_of(world, 4000);
+	connection_of(world, 4001);
 	send_from(world, false, IPPROTO_UDP, 4000, 0);
 	backend = world_backend_get(world, 1);
+	next_hop = backend.next_hop;
 	backend.next_hop = 0;
 	world_backend_set(world, 1, &backend);
 	ring_of_one(world, 1, 2);
 	assert_int_equal(send_from(world, false, IPPROTO_UDP, 4000, 0), 2);
 	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_ACK), NONE);
-	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_SYN), 2);
+	assert_int_equal(world_count(world, LB_REASON_NO_ROUTE), 1);
+	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4001, TCP_SYN), 2);
+
+	backend.next_hop = next_hop;
+	world_backend_set(world, 1, &backend);
+	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_ACK), 1);
+
+	backend.next_hop = 0;
+	backend.state = LB_BACKEND_GONE;
+	world_backend_set(world, 1, &backend);
+	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4000, TCP_ACK), NONE);
+	assert_int_equal(world_count(world, LB_REASON_LEFT_TO_TC), 1); /* which refuses */
 	world_close(world);
 }
 
@@ -799,7 +815,7 @@ int main(void)
 		cmocka_unit_test(a_forged_reset_ends_nothing),
 		cmocka_unit_test(a_flow_whose_reverse_entry_is_lost_heals),
 		cmocka_unit_test(a_direct_connection_is_not_ours),
-		cmocka_unit_test(a_backend_without_a_device_keeps_nothing_but_refuses),
+		cmocka_unit_test(a_backend_without_a_device_keeps_its_connections_alone),
 		cmocka_unit_test(an_idle_flow_expires_by_its_state),
 		cmocka_unit_test(two_frontends_never_share_a_reply_tuple),
 		cmocka_unit_test(snat_ports_are_unique_until_there_are_no_more),
