@@ -259,16 +259,21 @@ struct model_verdict model_answer(struct model *model, uint32_t backend, uint32_
 {
 	struct model_reply *reply = reply_find(model, p->udp, backend, client, snat_port);
 	const struct model_flow *f;
-	int old;
+	uint64_t timeout;
+	int old, forward = 1;
 
 	if (!reply)
 		return ends(LB_REASON_NOT_SERVICE);
 	if (reply->unsure)
 		return unsure;
-	old = is_older(model, reply->seen, timeout_ticks(p->udp, reply->state));
-	if (old)
-		return old < 0 ? unsure : ends(LB_REASON_NOT_SERVICE);
 	f = &model->flows[reply->flow];
+	/* Quiet for too long: the backend, and the client as well? */
+	timeout = timeout_ticks(p->udp, reply->state);
+	old = is_older(model, reply->seen, timeout);
+	if (f->known && f->backend == backend)
+		forward = is_older(model, f->seen, timeout);
+	if (old && forward)
+		return old < 0 || forward < 0 ? unsure : ends(LB_REASON_NOT_SERVICE);
 	/* It answers a SYN that went by, or the client came to the pod directly. */
 	if (p->syn && p->ack &&
 	    !(f->known && f->backend == backend && f->state != LB_FLOW_CLOSING)) {

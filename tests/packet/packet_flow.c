@@ -435,6 +435,54 @@ static void answers_alone_keep_a_flow_alive(void **state)
 	world_close(world);
 }
 
+static void connection_of(struct world *world, uint16_t sport);
+
+/* And the other way round: datagrams that nobody answers for a while, and a client that
+ * goes on when its backend has closed. */
+static void requests_alone_keep_the_way_back(void **state)
+{
+	struct world *world = world_open();
+
+	(void)state;
+	world_web(world, 1);
+	send_from(world, false, IPPROTO_UDP, 4000, 0);
+	for (int answered = 0; answered < 2; answered++) {
+		reply_age(world, 4000, IPPROTO_UDP, LB_TICKS(600));
+		send_from(world, false, IPPROTO_UDP, 4000, 0);
+		assert_int_equal(flow_is_established(world, 4000, IPPROTO_UDP), answered);
+		answer_to(world, 1, IPPROTO_UDP, 4000, 0, 0);
+		send_from(world, false, IPPROTO_UDP, 4000, 0);
+	}
+	connection_of(world, 4001);
+	answer_to(world, 1, IPPROTO_TCP, 4001, TCP_FIN | TCP_ACK, 100);
+	reply_age(world, 4001, IPPROTO_TCP, LB_TICKS(600));
+	flow_age(world, 4001, IPPROTO_TCP, LB_TICKS(600));
+	assert_int_equal(send_from(world, false, IPPROTO_TCP, 4001, TCP_ACK), 1);
+	answer_to(world, 1, IPPROTO_TCP, 4001, TCP_ACK, 101);
+	world_close(world);
+}
+
+/* What a backend sends when both have been quiet isn't ours. */
+static void an_answer_comes_too_late_when_the_client_is_quiet_too(void **state)
+{
+	struct world *world = world_open();
+	struct frame in, out;
+
+	(void)state;
+	world_web(world, 1);
+	send_from(world, false, IPPROTO_UDP, 4000, 0);
+	reply_age(world, 4000, IPPROTO_UDP, LB_TICKS(30) + 2);
+	flow_age(world, 4000, IPPROTO_UDP, LB_TICKS(30) + 2);
+	frame_build(&in, &(struct frame_spec){.src = "10.1.0.2",
+					      .dst = "10.0.0.9",
+					      .sport = 5000,
+					      .dport = 4000,
+					      .protocol = IPPROTO_UDP});
+	assert_int_equal(world_run(world, WORLD_TC_POD, &in, &out), WORLD_TC_NEXT);
+	assert_memory_equal(out.bytes, in.bytes, in.length);
+	world_close(world);
+}
+
 static void an_idle_flow_expires_by_its_state(void **state)
 {
 	static const struct {
@@ -811,6 +859,8 @@ int main(void)
 		cmocka_unit_test(an_unanswered_syn_is_tried_elsewhere),
 		cmocka_unit_test(a_port_used_again_after_an_established_flow_starts_new),
 		cmocka_unit_test(answers_alone_keep_a_flow_alive),
+		cmocka_unit_test(requests_alone_keep_the_way_back),
+		cmocka_unit_test(an_answer_comes_too_late_when_the_client_is_quiet_too),
 		cmocka_unit_test(a_closed_connection_leaves_the_big_tables),
 		cmocka_unit_test(a_forged_reset_ends_nothing),
 		cmocka_unit_test(a_flow_whose_reverse_entry_is_lost_heals),
