@@ -197,6 +197,10 @@ __noinline int flow_demote(const struct packet *p, const struct lb_flow *flow, _
 	if (!old || (old->state != LB_FLOW_CLOSING && !(p->tcp_flags & TCP_FLAG_RST)))
 		return 0;
 	*reply = *old;
+	/* By a RST alone: if it was forged, the client's next data brings the flow back,
+	 * however far the handshake's numbers are behind. */
+	if (reply->state != LB_FLOW_CLOSING)
+		reply->flags &= ~LB_REPLY_F_SYN_ACK;
 	closed = *flow;
 	tuple = p->tuple;
 	if (reply->tag != flow_tag(&key, v6))
