@@ -237,12 +237,28 @@ static __always_inline __be16 flow_snat_candidate(__u64 hash, __u32 attempt)
 			 hash_slot(hash_mix(hash, attempt), config_snat_ports));
 }
 
-/* Loopback, multicast, broadcast, unspecified: the stack would not route it. */
+static __always_inline bool flow_is_from_node(const struct packet *p, bool v6)
+{
+	__be32 node[4];
+
+	if (!flow_node_address_known(v6))
+		return false;
+	if (!v6)
+		return p->tuple.v4.src == config_node_address4;
+	flow_node_address6(node);
+	return flow_same_address(p->tuple.v6.src, node);
+}
+
+/* Loopback, multicast, broadcast, unspecified: the stack would not route it.  Nor what
+ * says that this node has sent it: its answers would take the place of those that pods
+ * give to the node itself. */
 static __always_inline bool flow_is_martian(const struct packet *p, bool v6)
 {
 	const __be32 *src = p->tuple.v6.src;
 	__u8 first;
 
+	if (flow_is_from_node(p, v6))
+		return true;
 	if (!v6) {
 		first = bpf_ntohl(p->tuple.v4.src) >> 24;
 		return first == 0 || first == 127 || first >= 224;
