@@ -291,8 +291,6 @@ static __always_inline enum lb_reason icmp_leaves_for_backend(struct icmp_error 
 static __always_inline enum lb_reason icmp_find_flow(struct icmp_error *e, enum icmp_mouth mouth,
 						     struct icmp_flow *ret, const bool v6)
 {
-	enum lb_reason reason;
-
 	tuple_reverse(&e->quote, &e->flow.tuple, v6);
 	switch (mouth) {
 	case ICMP_FROM_OUTSIDE:
@@ -300,8 +298,10 @@ static __always_inline enum lb_reason icmp_find_flow(struct icmp_error *e, enum 
 			return icmp_to_backend(e, ret, v6);
 		return icmp_to_client(e, true, ret, v6) ? icmp_to_backend(e, ret, v6) : 0;
 	case ICMP_FROM_POD:
-		reason = icmp_to_client(e, false, ret, v6);
-		return reason ?: ret->stack ? LB_REASON_STACK : 0;
+		/* A backend's, or of a pod that is a client. */
+		if (icmp_to_client(e, false, ret, v6))
+			return icmp_to_backend(e, ret, v6);
+		return ret->stack ? LB_REASON_STACK : 0;
 	case ICMP_LEAVING:
 		if (!icmp_to_client(e, false, ret, v6))
 			return ret->stack ? 0 : LB_REASON_NOT_TCP_UDP;

@@ -118,6 +118,49 @@ static void errors_about_requests_reach_the_client(void **state)
 	}
 }
 
+/* A pod that is a client has closed its socket: the backend hears of it. */
+static void errors_of_pods_that_are_clients_reach_the_backend(void **state)
+{
+	static const char *const clients[2] = {"10.1.0.3", "fd01::3"};
+
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		const struct ends *e = &ends[v6];
+		struct world *world = world_open();
+		struct frame in, out, seen, sent, expected;
+
+		world_web(world, 1);
+		frame_build(&in, &(struct frame_spec){.src = clients[v6],
+						      .dst = e->frontend,
+						      .sport = 4000,
+						      .dport = 80,
+						      .protocol = IPPROTO_UDP});
+		assert_int_equal(world_run(world, WORLD_TC_POD, &in, &out), WORLD_TC_REDIRECT);
+		frame_build(&sent, &(struct frame_spec){.src = e->backend,
+							.dst = clients[v6],
+							.sport = 5000,
+							.dport = 4000,
+							.protocol = IPPROTO_UDP,
+							.payload_bytes = 70});
+		assert_int_equal(world_run(world, WORLD_TC_POD, &sent, &seen), WORLD_TC_REDIRECT);
+		/* As the backend sent it, but for the TTL. */
+		frame_build(&sent, &(struct frame_spec){.src = e->backend,
+							.dst = clients[v6],
+							.sport = 5000,
+							.dport = 4000,
+							.ttl = 63,
+							.protocol = IPPROTO_UDP,
+							.payload_bytes = 70});
+		frame_icmp_error(&in, clients[v6], e->frontend, v6 ? 1 : 3, v6 ? 4 : 3, 0, 64,
+				 &seen, 1000);
+		frame_icmp_error(&expected, clients[v6], e->backend, v6 ? 1 : 3, v6 ? 4 : 3, 0, 63,
+				 &sent, 1000);
+		assert_int_equal(world_run(world, WORLD_TC_POD, &in, &out), WORLD_TC_REDIRECT);
+		expect_same(&out, &expected, "port unreachable");
+		world_close(world);
+	}
+}
+
 /* A flow from the node's address: the client in the quote is found, too. */
 static void errors_about_hairpin_flows_reach_the_pod(void **state)
 {
@@ -192,6 +235,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(errors_about_answers_reach_the_backend),
 		cmocka_unit_test(errors_about_requests_reach_the_client),
+		cmocka_unit_test(errors_of_pods_that_are_clients_reach_the_backend),
 		cmocka_unit_test(errors_about_hairpin_flows_reach_the_pod),
 		cmocka_unit_test(what_is_no_error_about_a_flow_passes_untouched),
 	};
