@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -361,4 +362,49 @@ int attach_prune(const char *dir, const struct attach_point *points, size_t n)
 	struct attach_set set = {points, n};
 
 	return pins_each(dir, "links", attach_prune_one, &set);
+}
+
+struct attach_others {
+	const char *dir;
+	const int *ifindexes; /* NULL: all */
+	size_t n;
+	int removed;
+};
+
+static bool is_among_others(const struct attach_others *others, const char *name)
+{
+	const char *number = strrchr(name, '-');
+
+	if (!others->ifindexes)
+		return true;
+	if (!number || (strncmp(name, "xdp-", 4) && !strstr(name, "-ingress-")))
+		return false;
+	for (size_t i = 0; i < others->n; i++)
+		if (atoi(number + 1) == others->ifindexes[i])
+			return true;
+	return false;
+}
+
+/* A clsact filter has one handle whatever the layout: where ours stands, that one is gone. */
+static int attach_prune_other(void *arg, const char *path, const char *name)
+{
+	struct attach_others *others = arg;
+	struct attach_set none = {0};
+	char ours[PINS_PATH_MAX];
+
+	if (!is_among_others(others, name))
+		return 0;
+	others->removed++;
+	pins_path(ours, others->dir, "links", name);
+	if (!strncmp(name, "clsact-", 7) && !access(ours, F_OK))
+		return unlink(path) ? -errno : 0;
+	return attach_prune_one(&none, path, name);
+}
+
+int attach_prune_others(const char *dir, const int *ifindexes, size_t n)
+{
+	struct attach_others others = {dir, ifindexes, n, 0};
+	int err = pins_each_other(dir, "links", attach_prune_other, &others);
+
+	return err ?: others.removed;
 }

@@ -65,4 +65,8 @@ int attach_ensure(const char *dir, const struct attach_point *point, struct erro
 /* Detach all links that aren't named by points. */
 int attach_prune(const char *dir, const struct attach_point *points, size_t n);
 
+/* Detach the links of other layouts than LB_ABI; with ifindexes, those alone by which packets
+ * come in there.  Returns how many, or -errno. */
+int attach_prune_others(const char *dir, const int *ifindexes, size_t n);
+
 #endif

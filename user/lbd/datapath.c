@@ -461,6 +461,36 @@ static int remove_pin(void *arg, const char *path, const char *name)
 	return unlink(path) ? -errno : 0;
 }
 
+/* Links before maps: a program never runs on maps that are half gone. */
+static int others_remove(const char *dir)
+{
+	int links = attach_prune_others(dir, NULL, 0);
+	int err = links < 0 ? links : pins_each_other(dir, "maps", remove_pin, NULL);
+
+	err = err ?: pins_remove_others(dir);
+	return err ?: links;
+}
+
+static int others_complain(const struct datapath *datapath, int err, struct error *error)
+{
+	return error_set(error, err, "--bpffs %s: can't remove another layout's pins: %s",
+			 datapath->dir, strerror(-err));
+}
+
+int datapath_take_over(struct datapath *datapath, const int *uplinks, size_t n, struct error *error)
+{
+	int links = attach_prune_others(datapath->dir, uplinks, n);
+
+	return links < 0 ? others_complain(datapath, links, error) : links;
+}
+
+int datapath_forget_others(struct datapath *datapath, struct error *error)
+{
+	int links = others_remove(datapath->dir);
+
+	return links < 0 ? others_complain(datapath, links, error) : links;
+}
+
 int datapath_detach(const char *bpffs_dir, struct error *error)
 {
 	int err, lock = pins_lock(bpffs_dir, error);
@@ -469,9 +499,13 @@ int datapath_detach(const char *bpffs_dir, struct error *error)
 		return 0;
 	if (lock < 0)
 		return lock;
-	/* Links before maps: a program never runs on maps that are half gone. */
 	err = attach_prune(bpffs_dir, NULL, 0);
 	err = err ?: pins_each(bpffs_dir, "maps", remove_pin, NULL);
+	if (!err) {
+		int links = others_remove(bpffs_dir);
+
+		err = links < 0 ? links : 0;
+	}
 	if (err)
 		error_set(error, err, "--bpffs %s: can't remove the pins: %s", bpffs_dir,
 			  strerror(-err));

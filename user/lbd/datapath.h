@@ -101,10 +101,21 @@ int datapath_attach(struct datapath *datapath, struct datapath_device *devices, 
 int datapath_attach_sockets(struct datapath *datapath, const char *cgroup, int cgroup_fd,
 			    struct error *error);
 
+/*
+ * Take over from a lbd with another layout of the maps, which has served until now.  Once all
+ * is attached its programs are detached where clients' packets come in, on uplinks: what
+ * they knew begins anew with ours.  Those on pods' devices still undo the answers that are
+ * under way; they and the maps go with datapath_forget_others().  Both return how many links
+ * there were, or -errno.  A device has one XDP program: after the first, datapath_attach().
+ */
+int datapath_take_over(struct datapath *datapath, const int *uplinks, size_t n,
+		       struct error *error);
+int datapath_forget_others(struct datapath *datapath, struct error *error);
+
 /* Close what this process holds; pins and traffic stay. */
 void datapath_close(struct datapath *datapath);
 
-/* Remove links, maps and pins of DIR.  Returns 0 also where nothing was. */
+/* Remove links, maps and pins of DIR, of whatever layout.  Returns 0 also where nothing was. */
 int datapath_detach(const char *bpffs_dir, struct error *error);
 
 #endif

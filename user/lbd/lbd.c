@@ -64,10 +64,10 @@ static void linger_ended(uv_timer_t *timer)
 	lbd_sync_event(timer->data);
 }
 
-/* Sync again when the plan says so: a gone backend's linger ends. */
+/* Sync again when the plan says so: a gone backend's linger ends; or what another lbd left. */
 static void lbd_await_linger(struct lbd *lbd)
 {
-	uint64_t now = maps_now_ticks(), due = lbd->sync.plan ? lbd->sync.plan->due_ticks : 0;
+	uint64_t now = maps_now_ticks(), due = sync_due_ticks(&lbd->sync);
 	uint64_t left_ns = due > now ? (due - now) << LB_TICK_SHIFT : 0;
 
 	if (due)

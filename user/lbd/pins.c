@@ -15,10 +15,18 @@
 #include "lb.h"
 #include "pins.h"
 
+static const char *const kinds_inside_out[] = {"links", "maps", ""};
+
+static void layout_path(char ret[PINS_PATH_MAX], const char *dir, int abi, const char *kind,
+			const char *name)
+{
+	snprintf(ret, PINS_PATH_MAX, "%s/v%d%s%s%s%s", dir, abi, *kind ? "/" : "", kind,
+		 *name ? "/" : "", name);
+}
+
 void pins_path(char ret[PINS_PATH_MAX], const char *dir, const char *kind, const char *name)
 {
-	snprintf(ret, PINS_PATH_MAX, "%s/v%d%s%s%s%s", dir, LB_ABI, *kind ? "/" : "", kind,
-		 *name ? "/" : "", name);
+	layout_path(ret, dir, LB_ABI, kind, name);
 }
 
 /* Is the nearest ancestor of dir that exists on a bpf file system? */
@@ -89,14 +97,14 @@ int pins_create(const char *dir, struct error *error)
 	return lock;
 }
 
-int pins_each(const char *dir, const char *kind,
-	      int (*each)(void *arg, const char *path, const char *name), void *arg)
+static int layout_each(const char *dir, int abi, const char *kind,
+		       int (*each)(void *arg, const char *path, const char *name), void *arg)
 {
 	char path[PINS_PATH_MAX];
 	struct dirent **entries;
 	int n, err = 0;
 
-	pins_path(path, dir, kind, "");
+	layout_path(path, dir, abi, kind, "");
 	/* A list first, since each() may remove what it is given. */
 	n = scandir(path, &entries, NULL, alphasort);
 	if (n < 0)
@@ -105,7 +113,7 @@ int pins_each(const char *dir, const char *kind,
 		const char *name = entries[i]->d_name;
 
 		if (!err && strcmp(name, ".") && strcmp(name, "..")) {
-			pins_path(path, dir, kind, name);
+			layout_path(path, dir, abi, kind, name);
 			err = each(arg, path, name);
 		}
 		free(entries[i]);
@@ -114,18 +122,79 @@ int pins_each(const char *dir, const char *kind,
 	return err;
 }
 
+int pins_each(const char *dir, const char *kind,
+	      int (*each)(void *arg, const char *path, const char *name), void *arg)
+{
+	return layout_each(dir, LB_ABI, kind, each, arg);
+}
+
+/* The number of a directory v<N> that isn't ours; 0: it is something else. */
+static int other_layout(const char *name)
+{
+	int abi, end = 0;
+
+	return sscanf(name, "v%d%n", &abi, &end) == 1 && !name[end] && abi != LB_ABI ? abi : 0;
+}
+
+static int is_other_layout(const struct dirent *entry)
+{
+	return other_layout(entry->d_name) > 0;
+}
+
+int pins_each_other(const char *dir, const char *kind,
+		    int (*each)(void *arg, const char *path, const char *name), void *arg)
+{
+	struct dirent **entries;
+	int n, err = 0;
+
+	n = scandir(dir, &entries, is_other_layout, alphasort);
+	if (n < 0)
+		return -errno;
+	for (int i = 0; i < n; i++) {
+		err = err ?: layout_each(dir, other_layout(entries[i]->d_name), kind, each, arg);
+		free(entries[i]);
+	}
+	free(entries);
+	return err;
+}
+
+/* Returns 0, where there is none as well, or -errno; path is the one that failed. */
+static int layout_remove(const char *dir, int abi, char path[PINS_PATH_MAX])
+{
+	for (size_t i = 0; i < sizeof(kinds_inside_out) / sizeof(kinds_inside_out[0]); i++) {
+		layout_path(path, dir, abi, kinds_inside_out[i], "");
+		if (rmdir(path) && errno != ENOENT)
+			return -errno;
+	}
+	return 0;
+}
+
 int pins_remove(const char *dir, struct error *error)
 {
-	static const char *const kinds[] = {"links", "maps", ""};
 	char path[PINS_PATH_MAX];
+	int err = layout_remove(dir, LB_ABI, path);
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		pins_path(path, dir, kinds[i], "");
-		if (rmdir(path) && errno != ENOENT)
-			return error_set(error, -errno, "%s: %s", path, strerror(errno));
-	}
-	/* Another ABI's pins may be beside ours: then DIR stays. */
+	if (err)
+		return error_set(error, err, "%s: %s", path, strerror(-err));
+	/* Something of others may be there: then DIR stays. */
 	if (rmdir(dir) && errno != ENOENT && errno != ENOTEMPTY)
 		return error_set(error, -errno, "%s: %s", dir, strerror(errno));
 	return 0;
+}
+
+int pins_remove_others(const char *dir)
+{
+	char path[PINS_PATH_MAX];
+	struct dirent **entries;
+	int n, err = 0;
+
+	n = scandir(dir, &entries, is_other_layout, alphasort);
+	if (n < 0)
+		return -errno;
+	for (int i = 0; i < n; i++) {
+		err = err ?: layout_remove(dir, other_layout(entries[i]->d_name), path);
+		free(entries[i]);
+	}
+	free(entries);
+	return err;
 }

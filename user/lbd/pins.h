@@ -28,7 +28,14 @@ int pins_lock(const char *dir, struct error *error);
 int pins_each(const char *dir, const char *kind,
 	      int (*each)(void *arg, const char *path, const char *name), void *arg);
 
+/* The same for all DIR/v<N> of other layouts than LB_ABI. */
+int pins_each_other(const char *dir, const char *kind,
+		    int (*each)(void *arg, const char *path, const char *name), void *arg);
+
 /* Remove the directories, which have to be empty, DIR with them. */
 int pins_remove(const char *dir, struct error *error);
+
+/* Remove those of other layouts, which have to be empty. */
+int pins_remove_others(const char *dir);
 
 #endif

@@ -10,6 +10,9 @@
 #include "log.h"
 #include "socket_wake.h"
 
+/* How long answers are under way that another layout's programs have to undo. */
+#define FORGET_TICKS LB_TICKS(5)
+
 /* Something to show until there is a snapshot. */
 static void sync_wait(struct sync *sync, const struct source_node *node)
 {
@@ -257,6 +260,51 @@ static void sync_wake_sockets(struct sync *sync)
 			 strerror(-n));
 }
 
+/* What a lbd with another layout of the maps left has served until now, ever more wrongly.
+ * Where it had a device's XDP, ours comes then; TC does without. */
+static int sync_take_over(struct sync *sync, struct error *error)
+{
+	int uplinks[OPTIONS_LIST_MAX], links;
+
+	for (size_t i = 0; i < sync->uplinks.n; i++)
+		uplinks[i] = sync->uplinks.list[i].ifindex;
+	links = datapath_take_over(sync->datapath, uplinks, sync->uplinks.n, error);
+	if (links < 0)
+		return links;
+	sync->took_over = true;
+	sync->forget_ticks = maps_now_ticks() + FORGET_TICKS;
+	if (!links)
+		return 0;
+	log_warn("took over from a lbd with another layout of the maps: connections that it knew "
+		 "are picked anew");
+	sync->attach_failed = true;
+	return sync_attach_exactly(sync, error);
+}
+
+static void sync_outlive_others(struct sync *sync)
+{
+	struct error error;
+	int err = 0;
+
+	if (!sync->took_over) {
+		err = sync_take_over(sync, &error);
+	} else if (sync->forget_ticks && maps_now_ticks() >= sync->forget_ticks) {
+		err = datapath_forget_others(sync->datapath, &error);
+		sync->forget_ticks = err < 0 ? maps_now_ticks() + FORGET_TICKS : 0;
+	}
+	if (err < 0)
+		log_warn("%s", error.text);
+}
+
+uint64_t sync_due_ticks(const struct sync *sync)
+{
+	uint64_t due = sync->plan ? sync->plan->due_ticks : 0;
+
+	if (!due || (sync->forget_ticks && sync->forget_ticks < due))
+		return sync->forget_ticks;
+	return due;
+}
+
 int sync_run(struct sync *sync, struct error *error)
 {
 	uint64_t start_ns = uv_hrtime();
@@ -274,6 +322,7 @@ int sync_run(struct sync *sync, struct error *error)
 		err = sync_apply(sync, error);
 	if (!err) {
 		sync->view.synced_revision = sync->snapshot->revision;
+		sync_outlive_others(sync);
 		sync_wake_sockets(sync);
 	}
 	sync->took_ms = (uv_hrtime() - start_ns) / 1000000;

@@ -48,6 +48,8 @@ struct sync {
 	bool attach_failed;
 	struct socket_lb socket_lb;
 	bool sockets_woken;	    /* those of before this lbd, too */
+	bool took_over;		    /* from a lbd with another layout, if there was one */
+	uint64_t forget_ticks;	    /* when the rest of it goes; 0 = there is nothing */
 	struct view view;	    /* of all this, for the API */
 	uint64_t took_ms;	    /* the last run */
 	uint64_t event_ns;	    /* when the first event since the last run was seen; 0 = none */
@@ -62,6 +64,9 @@ int sync_load(struct sync *sync, struct error *error);
  * do.  Where the source alone can't be read, the last snapshot is kept in
  * force all the same.  -EAGAIN: the source has no snapshot yet, nothing was done. */
 int sync_run(struct sync *sync, struct error *error);
+
+/* When there is something to do even if nothing happens; 0 = never. */
+uint64_t sync_due_ticks(const struct sync *sync);
 
 /* What a run would change in the maps as they are, without a new look at the
  * source; plan_free() it. */
