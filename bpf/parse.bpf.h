@@ -143,6 +143,13 @@ static __always_inline enum lb_reason parse_ports(struct packet *p, struct heade
 	return 0;
 }
 
+/* The bytes that an IP header's field says; 0 in a GSO packet too long for the field
+ * (BIG TCP), whose frame alone tells. */
+static __always_inline __u32 parse_length(__be16 field, __u32 frame_bytes)
+{
+	return field || frame_bytes <= 0xffff ? bpf_ntohs(field) : frame_bytes;
+}
+
 /* frame_bytes: from the IP header to the packet's end, which for a GSO packet
  * lies far behind h->end. */
 static __always_inline enum lb_reason parse_ipv4(struct packet *p, struct headers *h,
@@ -154,7 +161,7 @@ static __always_inline enum lb_reason parse_ipv4(struct packet *p, struct header
 	if ((void *)(ip + 1) > h->end || ip->version != 4 || ip->ihl < 5)
 		return LB_REASON_BAD_HEADER;
 	header_bytes = ip->ihl * 4;
-	p->bytes = bpf_ntohs(ip->tot_len);
+	p->bytes = parse_length(ip->tot_len, frame_bytes);
 	if (p->bytes > frame_bytes || p->bytes < header_bytes)
 		return LB_REASON_BAD_HEADER;
 	if (ip->frag_off & bpf_htons(0x3fff)) { /* more fragments, or an offset */
@@ -183,7 +190,9 @@ static __always_inline enum lb_reason parse_ipv6(struct packet *p, struct header
 
 	if ((void *)(ip + 1) > h->end || ip->version != 6)
 		return LB_REASON_BAD_HEADER;
-	p->bytes = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	if (frame_bytes < sizeof(*ip))
+		return LB_REASON_BAD_HEADER;
+	p->bytes = sizeof(*ip) + parse_length(ip->payload_len, frame_bytes - sizeof(*ip));
 	if (p->bytes > frame_bytes)
 		return LB_REASON_BAD_HEADER;
 
