@@ -55,6 +55,21 @@ packets_are_xdps() {
 	(($(packets other_mac) - before < 40))
 }
 
+# Another device of the same name and index, and lbd sees both at once.
+a_device_in_place_of_another_is_served() {
+	local pid mac ip="ip -n $lab_name-node1"
+	pid=$(status_json | jq .pid)
+	mac=$(lab exec node1 ip -j link show dev eth0 | jq -r '.[].address')
+	kill -STOP "$pid"
+	$ip link del eth0
+	$ip link add eth0 index 77 address "$mac" type veth peer name node1 netns "$lab_name-switch"
+	ip -n "$lab_name-switch" link set node1 master br0 up
+	$ip link set eth0 up
+	$ip addr add 10.200.0.1/24 dev eth0
+	kill -CONT "$pid"
+	eventually 5 reached http://10.96.0.10/info
+}
+
 # A frame from the client to the node's MAC, made by hand: a SYN from
 # 10.200.0.100:4000 to 10.96.0.10:80 behind these bytes.
 send_frame() { # TAGS, in hexadecimal
@@ -112,6 +127,8 @@ for hook in xdp xdp-generic tc; do
 	check "$hook: a frame with a priority is served" a_frame_with_a_priority_is_served
 	check "$hook: a changed MAC counts at once, lbd being dead" a_changed_mac_counts_at_once 02:00:00:00:07:01
 	check "$hook: a running lbd notices it" a_running_lbd_notices_it 02:00:00:00:07:02
+	check "$hook: a device in place of another is served" a_device_in_place_of_another_is_served
+	check "$hook: and another of the same index" a_device_in_place_of_another_is_served
 	lab down
 done
 tests_end

@@ -119,6 +119,26 @@ static void link_changes_are_seen(void **state)
 	assert_non_null(netlink_link_by_name(netlink, "b1"));
 }
 
+/* Gone and there again between two looks: another one of the same name and index. */
+static void a_link_of_the_same_index_is_another_one(void **state)
+{
+	uint64_t gone;
+
+	(void)state;
+	settle();
+	ip("link add new0 index 777 type veth peer new1 index 778");
+	gone = netlink_links_gone(netlink);
+	assert_int_equal(netlink_process(netlink), 1);
+	assert_int_equal(netlink_links_gone(netlink), gone);
+	ip("link del new0");
+	ip("link add new0 index 777 type veth peer new1 index 778");
+	assert_int_equal(netlink_process(netlink), 1);
+	assert_int_equal(index_of("new0"), 777);
+	assert_int_equal(netlink_links_gone(netlink), gone + 2);
+	ip("link del new0");
+	assert_int_equal(netlink_process(netlink), 1);
+}
+
 static void change_that_nobody_reads_is_no_change(void **state)
 {
 	uint64_t revision;
@@ -557,6 +577,7 @@ int main(void)
 		cmocka_unit_test(links_are_known_after_open),
 		cmocka_unit_test(addresses_come_in_the_kernels_order),
 		cmocka_unit_test(link_changes_are_seen),
+		cmocka_unit_test(a_link_of_the_same_index_is_another_one),
 		cmocka_unit_test(change_that_nobody_reads_is_no_change),
 		cmocka_unit_test(port_that_leaves_a_bridge_is_still_a_link),
 		cmocka_unit_test(vlans_are_known_by_the_device_that_they_stand_on),

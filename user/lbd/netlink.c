@@ -18,7 +18,7 @@
 struct netlink {
 	struct mnl_socket *events, *requests;
 	struct netlink_cache cache;
-	uint64_t routes_revision;
+	uint64_t routes_revision, links_gone;
 	bool lost; /* the cache may lack something: dump anew */
 };
 
@@ -127,6 +127,7 @@ static int message_take(struct netlink *netlink, const struct nlmsghdr *nlh, str
 		batch->changed = true;
 		if (nlh->nlmsg_type == RTM_NEWLINK || nlh->nlmsg_type == RTM_DELLINK)
 			batch->routes = true;
+		netlink->links_gone += nlh->nlmsg_type == RTM_DELLINK;
 		return 0;
 	}
 }
@@ -176,6 +177,7 @@ int netlink_process(struct netlink *netlink)
 		if (ret)
 			return ret;
 		batch.changed = batch.routes = true;
+		netlink->links_gone++;
 	} else if (batch.addresses) {
 		ret = addresses_refill(netlink);
 		if (ret < 0)
@@ -196,6 +198,11 @@ int netlink_fd(const struct netlink *netlink)
 uint64_t netlink_routes_revision(const struct netlink *netlink)
 {
 	return netlink->routes_revision;
+}
+
+uint64_t netlink_links_gone(const struct netlink *netlink)
+{
+	return netlink->links_gone;
 }
 
 /* ---- look-ups ------------------------------------------------------------ */

@@ -53,6 +53,10 @@ int netlink_process(struct netlink *netlink);
  * each change of a route, rule, next hop, link or address. */
 uint64_t netlink_routes_revision(const struct netlink *netlink);
 
+/* How many links may have gone so far: one that is there now may be another one of the
+ * same name and index, without the programs that were on it. */
+uint64_t netlink_links_gone(const struct netlink *netlink);
+
 const struct netlink_link *netlink_link_by_name(const struct netlink *netlink, const char *name);
 const struct netlink_link *netlink_link_by_index(const struct netlink *netlink, int ifindex);
 

@@ -136,13 +136,15 @@ static int sync_attach(struct sync *sync, struct attachments *set, struct error 
 {
 	int err;
 
-	if (!sync->attach_failed && attachments_equal(&sync->attached, set)) {
+	if (!sync->attach_failed && sync->links_gone == netlink_links_gone(sync->netlink) &&
+	    attachments_equal(&sync->attached, set)) {
 		attachments_clear(set);
 		return 0;
 	}
 	attachments_clear(&sync->attached);
 	sync->attached = *set;
 	*set = (struct attachments){0};
+	sync->links_gone = netlink_links_gone(sync->netlink);
 	err = attachments_attach(&sync->attached, sync->datapath, error);
 	sync->attach_failed = err != 0;
 	/* The device has gone since; netlink is about to tell. */

@@ -45,6 +45,7 @@ struct sync {
 	struct health *health;	    /* NULL: nothing is checked, as with --check */
 	struct health_ports *ports; /* NULL likewise: nobody listens */
 	struct attachments attached;
+	uint64_t links_gone; /* when they were */
 	bool attach_failed;
 	struct socket_lb socket_lb;
 	bool sockets_woken;	    /* those of before this lbd, too */
