@@ -22,10 +22,7 @@ const volatile __u32 config_udp_timeout_ticks[3] = LB_UDP_TIMEOUTS;
  * one. */
 #define FLOW_UNANSWERED_TICKS 6 /* 0.8 s */
 
-/* This node's address of each family, for flows whose source must be ours; all
- * zero = none is known.  And the ports they get, in host order. */
-const volatile __be32 config_node_address4 = 0;
-const volatile __be32 config_node_address6[4] = {};
+/* The ports of this node's address that flows get, in host order. */
 const volatile __u16 config_snat_port_first = 10000;
 const volatile __u16 config_snat_ports = 20000; /* how many */
 

@@ -65,14 +65,13 @@ struct flow_target {
 	__u8 flags;	  /* as in lb_flow */
 };
 
-/* Word by word: a copy by memcpy would lose volatile, and clang would take the
- * initial value for the one that lbd sets. */
+/* Word by word: a copy by memcpy would lose volatile. */
 static __always_inline void flow_node_address6(__be32 ret[4])
 {
-	ret[0] = config_node_address6[0];
-	ret[1] = config_node_address6[1];
-	ret[2] = config_node_address6[2];
-	ret[3] = config_node_address6[3];
+	ret[0] = settings.node_address6[0];
+	ret[1] = settings.node_address6[1];
+	ret[2] = settings.node_address6[2];
+	ret[3] = settings.node_address6[3];
 }
 
 /* The tuple that the backend is to see. */
@@ -92,7 +91,7 @@ static __always_inline void flow_target_tuple(const struct packet *p,
 		ret->v4.dst = backend->addr[0];
 		ret->v4.dport = backend->port;
 		if (snat_port) {
-			ret->v4.src = config_node_address4;
+			ret->v4.src = settings.node_address4;
 			ret->v4.sport = snat_port;
 		}
 	}
@@ -115,7 +114,7 @@ static __always_inline void flow_reply_key(const struct packet *p, const struct 
 		ret->v6.protocol = p->protocol;
 	} else {
 		ret->v4.src = backend->addr[0];
-		ret->v4.dst = snat_port ? config_node_address4 : p->tuple.v4.src;
+		ret->v4.dst = snat_port ? settings.node_address4 : p->tuple.v4.src;
 		ret->v4.sport = backend->port;
 		ret->v4.dport = snat_port ?: p->tuple.v4.sport;
 		ret->v4.protocol = p->protocol;

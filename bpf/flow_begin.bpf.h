@@ -224,9 +224,9 @@ static __always_inline bool flow_is_hairpin(const struct packet *p,
 
 static __always_inline bool flow_node_address_known(bool v6)
 {
-	return v6 ? config_node_address6[0] | config_node_address6[1] | config_node_address6[2] |
-			       config_node_address6[3]
-		  : config_node_address4;
+	return v6 ? settings.node_address6[0] | settings.node_address6[1] |
+			       settings.node_address6[2] | settings.node_address6[3]
+		  : settings.node_address4;
 }
 
 /* The port of the node's address that a flow tries at an attempt from 1 up.  Hashed
@@ -244,7 +244,7 @@ static __always_inline bool flow_is_from_node(const struct packet *p, bool v6)
 	if (!flow_node_address_known(v6))
 		return false;
 	if (!v6)
-		return p->tuple.v4.src == config_node_address4;
+		return p->tuple.v4.src == settings.node_address4;
 	flow_node_address6(node);
 	return flow_same_address(p->tuple.v6.src, node);
 }

@@ -329,7 +329,7 @@ static __always_inline void icmp_set_outer(struct icmp_error *e, const struct ic
 		if (v6)
 			flow_node_address6(src);
 		else
-			*src = config_node_address4;
+			*src = settings.node_address4;
 	}
 	/* To the quoted packet's sender. */
 	if (v6)

@@ -99,11 +99,11 @@ static __always_inline bool reply_is_possible(const union tuple *tuple, const bo
 
 	if ((__u16)(port - config_snat_port_first) >= config_snat_ports)
 		return false;
-	return v6 ? !((tuple->v6.dst[0] ^ config_node_address6[0]) |
-		      (tuple->v6.dst[1] ^ config_node_address6[1]) |
-		      (tuple->v6.dst[2] ^ config_node_address6[2]) |
-		      (tuple->v6.dst[3] ^ config_node_address6[3]))
-		  : tuple->v4.dst == config_node_address4;
+	return v6 ? !((tuple->v6.dst[0] ^ settings.node_address6[0]) |
+		      (tuple->v6.dst[1] ^ settings.node_address6[1]) |
+		      (tuple->v6.dst[2] ^ settings.node_address6[2]) |
+		      (tuple->v6.dst[3] ^ settings.node_address6[3]))
+		  : tuple->v4.dst == settings.node_address4;
 }
 
 /* The reverse entry of a packet that a backend sends. */
@@ -196,7 +196,7 @@ static __always_inline void reply_inside_tuple(const struct packet *p, const str
 		flow_node_address6(ret->v6.src);
 		ret->v6.sport = reply->snat_port;
 	} else {
-		ret->v4.src = config_node_address4;
+		ret->v4.src = settings.node_address4;
 		ret->v4.sport = reply->snat_port;
 	}
 }

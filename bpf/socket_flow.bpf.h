@@ -41,7 +41,7 @@ static __always_inline void socket_packet(const struct lb_place *to, struct pack
 			__builtin_memcpy(p->tuple.v6.dst, to->addr, sizeof(p->tuple.v6.dst));
 		p->tuple.v6.dport = to->port;
 	} else {
-		p->tuple.v4.src = config_node_address4;
+		p->tuple.v4.src = settings.node_address4;
 		p->tuple.v4.dst = socket_is_loopback(to, v6) ? p->tuple.v4.src : to->addr[0];
 		p->tuple.v4.dport = to->port;
 	}

@@ -19,7 +19,7 @@
 #include <linux/types.h>
 #endif
 
-#define LB_ABI 7
+#define LB_ABI 8
 
 /* The clock of flows and backends: a tick is 2^27 ns = 134 ms of
  * CLOCK_MONOTONIC. */
@@ -517,12 +517,15 @@ struct lb_settings {
 	__u32 stack_used;
 	/* 1: one of them was to a remote backend.  The datapath's. */
 	__u32 stack_snat_used;
-	__u32 pad;
+	/* This node's address of each family, for flows whose source must be ours; all
+	 * zero = none is known.  lbd's. */
+	__be32 node_address4;
+	__be32 node_address6[4];
 	struct lb_uplink uplinks[LB_MAX_UPLINKS]; /* lbd's */
 	/* Of each table: flows that were forgotten at an operator's wish.  lbd's. */
 	__u64 flows_deleted[LB_FLOW_TABLE_MAX * 2];
 };
-_Static_assert(sizeof(struct lb_settings) == 576, "ABI");
+_Static_assert(sizeof(struct lb_settings) == 592, "ABI");
 
 #define LB_MAX_FRAGMENTS 16384 /* datagrams that are known at once */
 

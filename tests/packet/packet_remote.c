@@ -106,6 +106,42 @@ static void assert_snat_port(uint16_t port)
 	assert_in_range(port, SNAT_FIRST, SNAT_FIRST + world_snat_ports - 1);
 }
 
+/* The node gets another address while packets go by. */
+static void a_new_node_address_counts_at_once(void **state)
+{
+	static const struct ends moved[2] = {
+		{"10.0.0.9", "10.96.0.1", "10.1.0.2", "10.0.0.2", "10.0.0.254", "10.1.0.77"},
+		{"fd00::9", "fd96::1", "fd01::2", "fd00::2", "fd00::fe", "fd01::77"},
+	};
+
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct world *world = remote_world(0);
+		struct frame_spec spec = request_of(&moved[v6], IPPROTO_TCP);
+		struct frame in, out;
+		uint16_t port;
+
+		request_port(world, WORLD_TC_UPLINK, &spec, &out);
+		world_node_addresses(world, "10.0.0.2", "fd00::2");
+		spec.sport++;
+		port = request_port(world, WORLD_TC_UPLINK, &spec, &out);
+		assert_snat_port(port);
+		frame_build(&in, &(struct frame_spec){.src = moved[v6].node,
+						      .dst = moved[v6].backend,
+						      .sport = port,
+						      .dport = 5000,
+						      .ttl = 63,
+						      .tcp_flags = TCP_SYN,
+						      .payload_bytes = 33});
+		memcpy(in.bytes, out.bytes, FRAME_ETH);
+		expect_same(&out, &in, "the request");
+		spec = answer_of(&moved[v6], IPPROTO_TCP, port);
+		frame_build(&in, &spec);
+		assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in, &out), WORLD_TC_REDIRECT);
+		world_close(world);
+	}
+}
+
 static const struct {
 	enum world_program program;
 	int sent;
@@ -665,6 +701,7 @@ static void fragments_follow_both_ways(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_new_node_address_counts_at_once),
 		cmocka_unit_test(backend_sees_the_node_and_client_the_frontend),
 		cmocka_unit_test(partial_checksum_of_an_answer_stays_partial),
 		cmocka_unit_test(what_xdp_cannot_send_is_left_to_tc),

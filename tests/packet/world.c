@@ -122,11 +122,18 @@ static bool world_is_kept(void)
 	       kept.reject_rate == world_reject_rate && kept.snat_ports == world_snat_ports;
 }
 
+void world_node_addresses(struct world *world, const char *addr4, const char *addr6)
+{
+	inet_pton(AF_INET, addr4, (void *)&world->skel->data_settings->settings.node_address4);
+	inet_pton(AF_INET6, addr6, (void *)world->skel->data_settings->settings.node_address6);
+}
+
 static void world_begin(struct world *world)
 {
 	world_device_native(world, false);
 	world_uplink(world, 0, world->up, own_mac);
 	world->skel->data_settings->settings.uplinks[0].device = 2;
+	world_node_addresses(world, "10.0.0.1", "fd00::1");
 }
 
 static struct world *world_load(void)
@@ -150,8 +157,6 @@ static struct world *world_load(void)
 	world->skel->rodata->config_reject_rate = world_reject_rate;
 	world->skel->rodata->config_snat_ports = world_snat_ports;
 	world->skel->rodata->config_jiffies_start = start;
-	inet_pton(AF_INET, "10.0.0.1", (void *)&world->skel->rodata->config_node_address4);
-	inet_pton(AF_INET6, "fd00::1", (void *)world->skel->rodata->config_node_address6);
 	bpf_object__for_each_map(map, world->skel->obj)
 	{
 		if (bpf_map__is_internal(map) || bpf_map__max_entries(map) != 1 ||

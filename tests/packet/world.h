@@ -97,6 +97,9 @@ void world_cache_clear(struct world *world);
 /* An uplink as lbd tells the programs; "uplink" is the first, with its own MAC. */
 void world_uplink(struct world *world, uint32_t i, int ifindex, const uint8_t mac[6]);
 
+/* This node's addresses from now on. */
+void world_node_addresses(struct world *world, const char *addr4, const char *addr6);
+
 /* Devices take what a native XDP program sends (LB_DEVICE_F_NATIVE), or not:
  * the latter at first. */
 void world_device_native(struct world *world, bool native);

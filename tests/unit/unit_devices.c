@@ -386,6 +386,42 @@ static void uplinks_are_told_with_their_mac(void **state)
 	}
 }
 
+static void node_addresses_are(const char *four, const char *six)
+{
+	uint32_t words[2][4];
+
+	for (int i = 0; i < 2; i++) {
+		const struct addr addr = address(i ? six : four);
+
+		addr_to_words(&addr, words[i]);
+	}
+	next_sync();
+	assert_int_equal(devices_store(devices, &error), 0);
+	assert_int_equal(settings.node_address4, words[0][0]);
+	assert_memory_equal(settings.node_address6, words[1], sizeof(words[1]));
+}
+
+/* The first of each family, as the node has them now. */
+static void nodes_addresses_are_told(void **state)
+{
+	(void)state;
+	node_addresses_are("10.200.0.1", "fd00:200::1");
+	ip("addr flush dev up0 scope global");
+	node_addresses_are("0.0.0.0", "::");
+	ip("addr add 10.200.0.2/24 dev up0");
+	ip("addr add fd00:200::2/64 dev up0 nodad");
+	node_addresses_are("10.200.0.2", "fd00:200::2");
+	ip("addr flush dev up0 scope global");
+	ip("addr add 10.200.0.1/24 dev up0");
+	ip("addr add 10.200.0.2/24 dev up0");
+	ip("addr add fd00:200::1/64 dev up0 nodad");
+	ip("route add default via 10.200.0.9");
+	node_addresses_are("10.200.0.1", "fd00:200::1");
+	options.nnode_addresses = 1;
+	options.node_addresses[0] = address("192.0.2.7");
+	node_addresses_are("192.0.2.7", "::");
+}
+
 static void restart_keeps_indexes(void **state)
 {
 	(void)state;
@@ -589,6 +625,7 @@ int main(void)
 		TEST(next_hop_follows_the_route),
 		TEST(table_is_written_by_store_alone),
 		TEST(uplinks_are_told_with_their_mac),
+		TEST(nodes_addresses_are_told),
 		TEST(restart_keeps_indexes),
 		TEST(entry_lives_as_long_as_a_backend_names_it),
 		TEST(full_table_leaves_addresses_out),

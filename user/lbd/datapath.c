@@ -231,21 +231,6 @@ static void set_clock(struct lb_bpf *skel)
 	skel->rodata->config_jiffies_start = start;
 }
 
-/* The first address of each family. */
-static void set_node_addresses(const struct datapath_config *config, struct lb_bpf *skel)
-{
-	for (size_t i = config->nnode_addresses; i-- > 0;) {
-		const struct addr *addr = &config->node_addresses[i];
-		uint32_t words[4];
-
-		addr_to_words(addr, words);
-		if (addr->family == 4)
-			skel->rodata->config_node_address4 = words[0];
-		else
-			memcpy((void *)skel->rodata->config_node_address6, words, sizeof(words));
-	}
-}
-
 int datapath_open(const struct datapath_config *config, struct datapath **ret, struct error *error)
 {
 	struct datapath *datapath = calloc(1, sizeof(*datapath));
@@ -271,7 +256,6 @@ int datapath_open(const struct datapath_config *config, struct datapath **ret, s
 	}
 	datapath->skel->rodata->config_hash_seed = config->hash_seed;
 	set_clock(datapath->skel);
-	set_node_addresses(config, datapath->skel);
 	if (config->snat_port_first) {
 		datapath->skel->rodata->config_snat_port_first = config->snat_port_first;
 		datapath->skel->rodata->config_snat_ports =

@@ -46,8 +46,6 @@ struct datapath_config {
 	uint64_t hash_seed;
 	enum datapath_tc tc;
 	enum datapath_attach attach;
-	const struct addr *node_addresses; /* the source of flows that need one of ours */
-	size_t nnode_addresses;
 	uint16_t snat_port_first, snat_port_last; /* of those, host order */
 	bool sockets;				  /* load what datapath_attach_sockets() attaches */
 };

@@ -175,6 +175,30 @@ static int entry_store(struct devices *devices, uint32_t index, struct error *er
 	return 0;
 }
 
+/* Tell the programs what this node is called, by the first address of each family: it may
+ * get another, or its first one late. */
+static int node_addresses_store(struct devices *devices, struct error *error)
+{
+	struct lb_settings *settings = devices->maps->settings;
+	const struct uplinks *uplinks = devices->uplinks;
+	uint32_t four[4] = {0}, six[4] = {0};
+	int err;
+
+	for (size_t i = uplinks->naddresses; i-- > 0;)
+		addr_to_words(&uplinks->addresses[i],
+			      uplinks->addresses[i].family == 4 ? four : six);
+	if (settings->node_address4 == four[0] &&
+	    !memcmp(settings->node_address6, six, sizeof(six)))
+		return 0;
+	err = maps_make_writable(devices->maps, error);
+	if (err)
+		return err;
+	__atomic_store_n(&settings->node_address4, four[0], __ATOMIC_RELAXED);
+	/* Half an address is nobody's: a packet at this moment is lost. */
+	memcpy(settings->node_address6, six, sizeof(six));
+	return 0;
+}
+
 /* Tell the programs which index and which MAC each uplink has. */
 static int uplinks_store(struct devices *devices, struct error *error)
 {
@@ -214,7 +238,7 @@ int devices_store(struct devices *devices, struct error *error)
 		if (err)
 			return err;
 	}
-	return uplinks_store(devices, error);
+	return uplinks_store(devices, error) ?: node_addresses_store(devices, error);
 }
 
 int devices_release(struct devices *devices, struct error *error)

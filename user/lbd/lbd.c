@@ -355,8 +355,6 @@ static int lbd_start(struct lbd *lbd, struct error *error)
 		.attach = options->attach,
 		.snat_port_first = options->snat_ports.first,
 		.snat_port_last = options->snat_ports.last,
-		.node_addresses = lbd->sync.uplinks.addresses,
-		.nnode_addresses = lbd->sync.uplinks.naddresses,
 		.sockets = lbd->sync.socket_lb.fd >= 0,
 	};
 	struct sync *sync = &lbd->sync;
