@@ -6,7 +6,7 @@
 
 # All programs of these packages.
 USERLAND=(bash coreutils util-linux mount procps grep sed findutils iproute2 kmod curl jq socat)
-MODULES=(veth bridge dummy tun sch_ingress cls_bpf act_bpf virtio_net tcp_diag udp_diag)
+MODULES=(veth bridge dummy tun sch_ingress cls_bpf act_bpf virtio_pci virtio_net tcp_diag udp_diag)
 
 # Paths as they are below /usr, where Debian has had everything since 12.
 merged_usr() {
@@ -44,7 +44,7 @@ image_userland() {
 	cp --parents -t "$root" "$(dispatcher)"
 	cp -r "$top/lab" "$root/guideway"
 	cp "$top/tests/run" "$root/guideway/tests"
-	cp "$top"/tests/net/{lib,dispatcher}.sh "$here/lab.sh" "$root/guideway/tests/net"
+	cp "$top"/tests/net/{lib,dispatcher}.sh "$here"/{lab,virtio}.sh "$root/guideway/tests/net"
 	cp "$here/init" "$root/init"
 	echo "root:x:0:0::/root:/bin/bash" >"$root/etc/passwd"
 	echo "${GUIDEWAY_TESTS-}" >"$root/guideway/tests/wanted"
