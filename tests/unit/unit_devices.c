@@ -200,6 +200,25 @@ static void device_that_does_not_exist_is_named(void **state)
 	assert_string_equal(uplinks.list[0].name, "up1");
 }
 
+/* A tunnel whose packets begin with their IP header: no program of ours can read them. */
+static void devices_without_ethernet_headers_are_none_of_ours(void **state)
+{
+	(void)state;
+	ip("tuntap add dev tun0 mode tun");
+	ip("link set tun0 up");
+	ip("route add default dev tun0 metric 5");
+	ip("route add 10.244.9.0/24 dev tun0");
+	next_sync();
+	assert_int_equal(uplinks.n, 1);
+	assert_string_equal(uplinks.list[0].name, "up0");
+	assert_true(hop("10.244.9.1") == 0);
+	options.ndevices = 1;
+	strcpy(options.devices[0], "tun0");
+	assert_int_equal(uplinks_find(&options, netlink, &uplinks, &error), -ENODEV);
+	assert_string_equal(error.text, "--device: \"tun0\" isn't an Ethernet device");
+	ip("link del tun0");
+}
+
 static void uplinks_outlive_the_loss_of_their_default_route(void **state)
 {
 	(void)state;
@@ -209,7 +228,8 @@ static void uplinks_outlive_the_loss_of_their_default_route(void **state)
 	assert_int_equal(uplinks.n, 1);
 	assert_string_equal(uplinks.list[0].name, "up0");
 	assert_int_equal(uplinks_find(&options, netlink, &uplinks, &error), -ENODEV);
-	assert_string_equal(error.text, "--device: is missing, and no device has a default route");
+	assert_string_equal(error.text,
+			    "--device: is missing, and no Ethernet device has a default route");
 	ip("route add default via 10.200.0.9");
 	ip("-6 route add default via fd00:200::9 dev up0");
 	next_sync();
@@ -615,6 +635,7 @@ int main(void)
 		TEST(an_uplink_that_vlans_stand_on_gets_tc),
 		TEST(node_addresses_are_the_uplinks_first_of_each_family),
 		TEST(device_that_does_not_exist_is_named),
+		TEST(devices_without_ethernet_headers_are_none_of_ours),
 		TEST(uplinks_outlive_the_loss_of_their_default_route),
 		TEST(pod_devices_are_found_by_route),
 		TEST(other_nodes_pods_are_found_by_the_uplink),

@@ -81,11 +81,11 @@ static void links_are_known_after_open(void **state)
 	assert_int_equal(link->mtu, 1500);
 	assert_memory_equal(link->mac, mac, sizeof(mac));
 	assert_true(link->up);
-	assert_false(link->loopback);
+	assert_true(link->ethernet);
 	assert_ptr_equal(netlink_link_by_index(netlink, link->ifindex), link);
 	assert_int_equal(netlink_link_by_name(netlink, "b0")->mtu, 1400);
 	link = netlink_link_by_name(netlink, "lo");
-	assert_true(link->loopback);
+	assert_false(link->ethernet);
 	assert_string_equal(link->kind, "");
 	assert_null(netlink_link_by_name(netlink, "none"));
 	assert_null(netlink_link_by_index(netlink, 4711));

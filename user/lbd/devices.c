@@ -55,7 +55,7 @@ static void answers_clear(struct devices *devices)
 
 static bool link_is_pod_device(const struct devices *devices, const struct netlink_link *link)
 {
-	return link && !link->loopback && !uplinks_contain(devices->uplinks, link->ifindex) &&
+	return link && link->ethernet && !uplinks_contain(devices->uplinks, link->ifindex) &&
 	       options_pod_device(devices->options, link->name);
 }
 

@@ -25,7 +25,8 @@ struct netlink_link {
 	uint32_t mtu;
 	uint8_t mac[6];
 	int lower; /* ifindex of the device below, in this namespace; 0 = none */
-	bool up, loopback;
+	bool up;
+	bool ethernet; /* its packets have Ethernet headers: not a tun's, WireGuard's, PPP's */
 };
 
 struct netlink_route {

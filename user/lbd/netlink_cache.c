@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/if_addr.h>
+#include <linux/if_arp.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -92,7 +93,7 @@ static void link_parse(const struct nlmsghdr *nlh, struct netlink_link *link)
 
 	link->ifindex = ifi->ifi_index;
 	link->up = ifi->ifi_flags & IFF_UP;
-	link->loopback = ifi->ifi_flags & IFF_LOOPBACK;
+	link->ethernet = ifi->ifi_type == ARPHRD_ETHER;
 	mnl_attr_for_each(attr, nlh, sizeof(*ifi)) {
 		switch (mnl_attr_get_type(attr)) {
 		case IFLA_IFNAME:

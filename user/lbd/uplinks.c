@@ -43,8 +43,8 @@ static void uplink_add(struct uplinks *uplinks, const struct netlink *netlink,
 	uplinks->n++;
 }
 
-/* Returns 0, or -ENODEV where a named device doesn't exist (the others are
- * added all the same). */
+/* Returns 0, or -ENODEV where a named device doesn't exist or has no Ethernet headers (the
+ * others are added all the same). */
 static int uplinks_add_named(const struct options *options, const struct netlink *netlink,
 			     struct uplinks *uplinks, struct error *error)
 {
@@ -54,11 +54,11 @@ static int uplinks_add_named(const struct options *options, const struct netlink
 		const struct netlink_link *link =
 			netlink_link_by_name(netlink, options->devices[i]);
 
-		if (link)
+		if (link && link->ethernet)
 			uplink_add(uplinks, netlink, link, options->hook);
 		else
-			err = error_set(error, -ENODEV, "--device: \"%s\" doesn't exist",
-					options->devices[i]);
+			err = error_set(error, -ENODEV, "--device: \"%s\" %s", options->devices[i],
+					link ? "isn't an Ethernet device" : "doesn't exist");
 	}
 	return err;
 }
@@ -74,7 +74,7 @@ static int uplinks_add_default(const struct options *options, struct netlink *ne
 	for (int i = 0; i < n; i++) {
 		const struct netlink_link *link = netlink_link_by_index(netlink, ifindexes[i]);
 
-		if (link && !link->loopback)
+		if (link && link->ethernet)
 			uplink_add(uplinks, netlink, link, options->hook);
 	}
 	return 0;
@@ -160,8 +160,9 @@ int uplinks_find(const struct options *options, struct netlink *netlink, struct 
 	if (err)
 		return err;
 	if (!uplinks.n && !options->check)
-		return error_set(error, -ENODEV,
-				 "--device: is missing, and no device has a default route");
+		return error_set(
+			error, -ENODEV,
+			"--device: is missing, and no Ethernet device has a default route");
 	uplinks_add_addresses(options, netlink, &uplinks);
 	err = uplinks_add_nodeports(options, netlink, &uplinks, error);
 	if (err)
