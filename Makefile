@@ -95,7 +95,7 @@ $B/%.o: %.c Makefile VERSION
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(call objects,user/lbd/datapath*.c) $(call objects,tests/packet/*.c): $B/lb.skel.h
+$(call objects,user/lbd/datapath*.c) $(call objects,tests/packet/*.c tests/unit/unit_verifier.c): $B/lb.skel.h
 
 $B/libguideway.a: $(LIB)
 	$(call say,AR,$@)rm -f $@; $(AR) rcs $@ $^

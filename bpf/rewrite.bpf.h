@@ -33,6 +33,9 @@ static __always_inline void rewrite_xdp(const struct packet *p, const struct hea
 	__u64 delta = 0;
 	int i;
 
+	/* Read from the packet again: clang 19 would have kept the words that
+	 * checksum_state() has summed, two of them beyond the verifier's stack. */
+	asm volatile("" : : "r"(p) : "memory");
 #pragma unroll
 	for (i = 0; i < (v6 ? 8 : 2); i++)
 		delta += checksum_delta32(from_words[i], to_words[i]);
