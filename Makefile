@@ -46,6 +46,7 @@ PACKET   := $(patsubst tests/packet/%.c,$B/tests/%,$(wildcard tests/packet/packe
 TOOLS    := $(patsubst tests/tools/%.c,$B/tests/%,$(filter-out %.bpf.c,$(wildcard tests/tools/*.c)))
 
 all: $(PROGRAMS) ## build lbd, lbctl and replica
+	@:
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
