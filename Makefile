@@ -12,7 +12,7 @@ B          ?= build
 # All that is needed to build and test, by Debian's names.
 PACKAGES := gcc make pkg-config clang llvm libbpf-dev libxdp-dev libmnl-dev libuv1-dev \
 	libcurl4-openssl-dev libjansson-dev libyajl-dev libyaml-dev libmicrohttpd-dev libcmocka-dev \
-	libhiredis-dev redis-server \
+	libhiredis-dev redis-tools \
 	bpftool iproute2 nftables curl iperf3 jq socat util-linux procps clang-format zsh systemd man-db
 
 # Another apt-get may be at work; it ends.
@@ -40,7 +40,7 @@ endif
 objects  = $(patsubst %.c,$B/%.o,$(wildcard $(1)))
 LIB      := $(call objects,user/lib/*.c)
 LBD      := $(filter-out $B/user/lbd/lbd.o,$(call objects,user/lbd/*.c))
-PROGRAMS := $(addprefix $B/,lbd lbctl replica lab-objects)
+PROGRAMS := $(addprefix $B/,lbd lbctl replica lab-objects redis-server)
 UNIT     := $(patsubst tests/unit/%.c,$B/tests/%,$(wildcard tests/unit/unit_*.c))
 PACKET   := $(patsubst tests/packet/%.c,$B/tests/%,$(wildcard tests/packet/packet_*.c))
 TOOLS    := $(patsubst tests/tools/%.c,$B/tests/%,$(filter-out %.bpf.c,$(wildcard tests/tools/*.c)))
@@ -115,6 +115,11 @@ $B/replica: $(call objects,user/replica/*.c) $B/libguideway.a
 
 $B/lab-objects: $B/lab/objects.o $B/libguideway.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ -ljansson -lyaml -o $@
+
+# Debian's Redis goes by this name, too. The package redis-server, which has the link, would
+# start one on the machine that it is installed on.
+$B/redis-server: | $B/
+	$(call say,LINK,$@)ln -sf /usr/bin/redis-check-rdb $@
 
 # ---- tests
 $(UNIT): $B/tests/%: $B/tests/unit/%.o $(filter-out $B/tests/unit/unit_%.o,$(call objects,tests/unit/*.c)) $B/liblbd.a $B/libguideway.a

@@ -4,11 +4,11 @@
 # Processes: each node has a cgroup, each pod one below it, so that whatever
 # was started there, by whomever, ends with it.
 
-# The path of one of our programs.
+# The path of one of our programs, which may be a link that gives it its name.
 program() { # NAME
 	local build=${GUIDEWAY_BUILD:-$here/../build}
 	if [[ -x $build/$1 ]]; then
-		realpath "$build/$1"
+		realpath -s "$build/$1"
 	else
 		command -v "$1" || die "$1 is neither in $build nor in \$PATH; \`make deps all\` mends it"
 	fi

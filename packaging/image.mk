@@ -17,6 +17,6 @@ $B/images/replica.tar: $B/replica k8s/make-image VERSION
 
 # For the demo application with a database; Debian's, as the lab runs it.
 $B/images/redis.tar: k8s/make-image VERSION
-	@k8s/make-image $@ guideway-redis:$(VERSION) 65534 /usr/bin/redis-server /usr/bin/redis-server /usr/bin/redis-cli
+	@k8s/make-image $@ guideway-redis:$(VERSION) 65534 /usr/bin/redis-server /usr/bin/redis-check-rdb=/usr/bin/redis-server /usr/bin/redis-cli
 
 .PHONY: image

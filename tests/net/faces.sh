@@ -23,7 +23,7 @@ start() { # APP PORT REDIS-HOST
 }
 
 redis_start() {
-	nsenter --net=/run/netns/$own_space redis-server --bind 127.0.0.1 --save "" --dir "$work" >/dev/null 2>&1 &
+	nsenter --net=/run/netns/$own_space "$GUIDEWAY_BUILD/redis-server" --bind 127.0.0.1 --save "" --dir "$work" >/dev/null 2>&1 &
 	echo $! >"$work/redis"
 	disown
 	eventually 10 redis_answers
