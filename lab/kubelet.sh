@@ -29,7 +29,7 @@ check_run() { # POD
 			bash -c 'exec 3<>/dev/tcp/$0/$1' "$pod_ip4" "${check[5]}"
 	fi
 	read -r pid <"$(pod_dir "$1")/pid"
-	exec nsenter --target "$pid" --mount --net "${timeout[@]}" "${check[@]:5}"
+	exec nsenter --target "$pid" --mount --root --wd --net "${timeout[@]}" "${check[@]:5}"
 }
 
 # HTTP probes of one node's pods, all at once: lines of "STATUS URL".

@@ -126,7 +126,7 @@ pod_start() { # POD
 	command[0]=$(program "${command[0]}")
 	# shellcheck disable=SC2016 # for the pod's shell
 	spawn "$(cgroup_dir "$1")" "$(namespace "$1")" "$(pod_dir "$1")/log" unshare --mount --propagation slave \
-		sh -c 'umount -l "$0"/node*/bpf; [ ! -e /etc/hosts ] || mount --bind "$0/hosts" /etc/hosts; cd "$1" && shift && exec env "$@"' \
+		sh -c 'umount -l "$0"/node*/bpf; mount --bind "$0/hosts" /etc/hosts || exit; cd "$1" && shift && exec env "$@"' \
 		"$LAB_DIR" "$(pod_dir "$1")/data" "${environment[@]}" "${command[@]}"
 	echo "$spawned" >"$(pod_dir "$1")/pid"
 }

@@ -108,7 +108,7 @@ run_in() { # POD|NODE|client CMD...
 		pod_launch "$where"
 		# A pod's names are in its mount namespace, which ends with its process.
 		read -r pid <"$(pod_dir "$where")/pid"
-		! pod_lives "$where" || inside=(--target "$pid" --mount)
+		! pod_lives "$where" || inside=(--target "$pid" --mount --root --wd)
 	elif ! is_node "$where" && [[ $where != client ]]; then
 		die "$where: no such pod or node"
 	fi

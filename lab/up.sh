@@ -57,6 +57,8 @@ state_create() {
 	((interrupted == 0)) || exit $interrupted
 	mkdir "$LAB_DIR/manifests" "$LAB_DIR/pods" "$LAB_DIR/workloads" "$LAB_DIR/templates" "$LAB_DIR/services"
 	printf '127.0.0.1 localhost\n::1 localhost\n' >"$LAB_DIR/hosts"
+	# A bare chroot has none, and a pod's is mounted over it.
+	[[ -e /etc/hosts ]] || { : >"$LAB_DIR/hosts.ours" && : >/etc/hosts; }
 }
 
 cmd_up() {
