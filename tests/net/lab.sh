@@ -48,6 +48,13 @@ a_pod_is_published_before_it_is_ready() {
 	same "$(tail -n 1 "$work/conditions")" "  conditions: {ready: true, serving: true, terminating: false}"
 }
 
+# A prompt comes behind it; a program gets what was said, and no more.
+answers_end_their_line_on_a_terminal() {
+	local url=http://10.96.0.10/health
+	same "$(script -qec "$top/lab/lab curl $url $url" /dev/null </dev/null | wc -l)" 2 lines
+	same "$(lab curl $url | wc -l)" 0 "ends of lines"
+}
+
 the_youngest_goes_first() {
 	local before
 	before=$(pods | head -n 2)
@@ -177,6 +184,7 @@ check "their names look like a ReplicaSet's" names_look_like_kubernetes
 check "a second lab says that there is one" \
 	fails_with 1 "lab: a lab is up already; \`lab down\` ends it" lab up
 check "a pod has its own name, address, node and log" a_pod_knows_who_it_is
+check "curl's answers end their line on a terminal" answers_end_their_line_on_a_terminal
 check "a new pod is published at once, and ready once it answers" a_pod_is_published_before_it_is_ready
 check "scaling down takes the youngest" the_youngest_goes_first
 check "a deleted pod is terminating, then gone, then replaced" a_deleted_pod_terminates_first
