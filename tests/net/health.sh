@@ -109,7 +109,7 @@ fails_quietly() { # COMMAND...: or says nothing
 }
 
 nonsense_is_told() {
-	fails_with 1 "lbctl: 'web' is not ADDR or ADDR:PORT" lab lbctl backends drain web
+	fails_with 2 "lbctl: 'web' is not ADDR[:PORT]" lab lbctl backends drain web
 	fails_with 1 "lbctl: 192.0.2.9: no backend has this address" lab lbctl backends drain 192.0.2.9
 	fails_with 2 "lbctl: 'backends drain' needs ADDR[:PORT]" lab lbctl backends drain
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /* No new flows to a backend, or new ones again; and until the old ones are over. */
+#include <assert.h>
 #include <errno.h>
 
 #include "addr.h"
@@ -15,13 +16,16 @@ struct place {
 	char text[ADDR_PORT_STRLEN];
 };
 
-static int place_read(const struct invocation *invocation, struct place *ret, struct error *error)
+/* The operand is known to be one. */
+static struct place place_of(const struct invocation *invocation)
 {
-	if (addr_port_parse(invocation->operand, &ret->addr, &ret->port))
-		return error_set(error, -EINVAL, "'%s' is not ADDR or ADDR:PORT",
-				 invocation->operand);
-	addr_place_format(&ret->addr, ret->port, ret->text);
-	return 0;
+	struct place place;
+	int err = addr_port_parse(invocation->operand, &place.addr, &place.port);
+
+	assert(!err);
+	(void)err;
+	addr_place_format(&place.addr, place.port, place.text);
+	return place;
 }
 
 static bool row_is_meant(const struct value *row, const struct place *place)
@@ -76,11 +80,9 @@ static int drain_request(const struct invocation *invocation, const char *what, 
 {
 	char path[128], address[ADDR_STRLEN];
 	struct answer *answer;
-	struct place place;
-	int err = place_read(invocation, &place, error);
+	struct place place = place_of(invocation);
+	int err;
 
-	if (err)
-		return err;
 	snprintf(path, sizeof(path), "/v1/backends/%s?address=%s&port=%u", what,
 		 addr_format(&place.addr, address), place.port);
 	err = client_post(invocation->client, path, REQUEST_MS, &answer, error);

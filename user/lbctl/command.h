@@ -46,7 +46,7 @@ enum command_flag {
 struct command {
 	const char *words;	 /* "services list" */
 	const char *operand;	 /* what has to follow: "ADDR[:PORT]"; NULL = nothing */
-	bool operand_is_service; /* NS/NAME, perhaps :PORT */
+	bool operand_is_service; /* NS/NAME, perhaps :PORT; else it's a place */
 	const char *summary;
 	unsigned int flags; /* COMMAND_F_* */
 	/* Returns 0, or -errno with the error's text set. */

@@ -283,6 +283,16 @@ static int command_refuse(char **words, size_t n, struct error *error)
 			 words[1], known);
 }
 
+static bool operand_is_valid(const struct request *request)
+{
+	const char *operand = request->invocation.operand;
+	struct addr addr;
+	uint16_t port;
+
+	return request->command->operand_is_service ? service_port_is_valid(operand)
+						    : !addr_port_parse(operand, &addr, &port);
+}
+
 static int command_find(struct request *request, char **words, size_t n, struct error *error)
 {
 	size_t matched = 0;
@@ -300,8 +310,7 @@ static int command_find(struct request *request, char **words, size_t n, struct 
 				 request->command->operand);
 	if (request->command->operand)
 		request->invocation.operand = words[matched++];
-	if (request->command->operand_is_service &&
-	    !service_port_is_valid(request->invocation.operand))
+	if (request->command->operand && !operand_is_valid(request))
 		return error_set(error, -EINVAL, "'%s' is not %s", request->invocation.operand,
 				 request->command->operand);
 	if (matched < n)
@@ -322,6 +331,10 @@ static int command_check(const struct request *request, struct error *error)
 	if (request->command->flags & COMMAND_F_SELECTS &&
 	    !(request->flags & (COMMAND_F_SERVICE | COMMAND_F_PLACES)))
 		return error_set(error, -EINVAL, "'%s' needs --service, --backend or --client",
+				 request->command->words);
+	if (request->command->flags & COMMAND_F_WAIT && request->flags & COMMAND_F_TIMEOUT &&
+	    !request->invocation.wait)
+		return error_set(error, -EINVAL, "'%s' takes --timeout with --wait alone",
 				 request->command->words);
 	if (request->invocation.output == OUTPUT_NAME &&
 	    !(request->command->flags & COMMAND_F_NAME))
