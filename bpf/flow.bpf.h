@@ -192,6 +192,43 @@ __noinline int flow_reply_age_ticks(const struct packet *p, __u32 backend_id, __
 		       : 0x7fffffff;
 }
 
+/* The forward entry of a reverse one, NULL = it is lost, or another backend's by now.
+ * key: room for its key, all zero. */
+static __always_inline struct lb_flow *
+flow_of_reply(const struct packet *p, const struct lb_reply *reply, union tuple *key, bool v6)
+{
+	struct lb_flow *flow;
+
+	if (v6) {
+		__builtin_memcpy(key->v6.src, reply->client, sizeof(key->v6.src));
+		__builtin_memcpy(key->v6.dst, reply->frontend, sizeof(key->v6.dst));
+		key->v6.sport = reply->client_port;
+		key->v6.dport = reply->port;
+		key->v6.protocol = p->protocol;
+	} else {
+		key->v4.src = reply->client[0];
+		key->v4.dst = reply->frontend[0];
+		key->v4.sport = reply->client_port;
+		key->v4.dport = reply->port;
+		key->v4.protocol = p->protocol;
+	}
+	flow = flow_find(key, v6) ?: flow_find_new(key, v6);
+	return flow && LB_FLOW_BACKEND_ID(flow->backend) == reply->backend ? flow : NULL;
+}
+
+/* Has the client sent something within these ticks? */
+__noinline int flow_of_reply_lives(const struct packet *p, const struct lb_reply *reply,
+				   __u32 ticks, bool v6)
+{
+	struct lb_flow *flow;
+	union tuple key = {};
+
+	if (!p || !reply)
+		return 0; /* for the verifier: never */
+	flow = flow_of_reply(p, reply, &key, v6);
+	return flow && flow_age_ticks(flow_now_ticks(), flow->seen_ticks) <= ticks;
+}
+
 /* No packet for too long, in neither direction?  The reverse entry is asked
  * only when the forward one is old. */
 static __always_inline bool flow_is_expired(const struct packet *p, const struct lb_flow *flow,

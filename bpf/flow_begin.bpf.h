@@ -27,24 +27,20 @@ static __always_inline bool flow_same_address(const __be32 a[4], const __be32 b[
 	return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));
 }
 
-static __always_inline bool flow_same_client(const struct lb_reply *a, const struct lb_reply *b)
-{
-	return a->port == b->port && a->client_port == b->client_port &&
-	       flow_same_address(a->frontend, b->frontend) &&
-	       flow_same_address(a->client, b->client);
-}
-
 /* Does another flow live behind this reverse entry?  One of TCP that its backend has
  * ended, and that has been quiet since, leaves its port to the next connection: the
  * backend takes a SYN in TIME-WAIT (RFC 6191). */
 static __always_inline bool flow_collides(const struct packet *p, const struct lb_reply *old,
-					  const struct lb_reply *reply, __u32 now)
+					  bool v6)
 {
 	__u32 timeout = flow_timeout_ticks(p->protocol, old->state);
 
 	if (flow_is_syn(p) && old->state == LB_FLOW_CLOSING)
 		timeout = FLOW_REST_TICKS;
-	return !flow_same_client(old, reply) && flow_age_ticks(now, old->seen_ticks) <= timeout;
+	if (flow_owns(p, old, v6))
+		return false;
+	return flow_age_ticks(flow_now_ticks(), old->seen_ticks) <= timeout ||
+	       flow_of_reply_lives(p, old, timeout, v6);
 }
 
 /* A reverse entry in the making: the stack has no room for it.  Programs of one
@@ -106,24 +102,21 @@ __noinline int flow_store_reply(const struct packet *p, __u32 backend_id, __u16 
 				__u32 flags, bool v6)
 {
 	struct lb_backend *backend = backend_find(backend_id);
-	__u32 zero = 0, now = flow_now_ticks();
 	struct lb_reply *reply, *old;
 	union tuple key;
+	__u32 zero = 0;
 
 	reply = bpf_map_lookup_elem(&reply_scratch, &zero);
 	if (!p || !backend || !reply)
 		return LB_REASON_FLOW_NOT_STORED; /* for the verifier: never */
 	flow_make_reply(p, backend, backend_id, snat_port, flags, &key, reply, v6);
-	old = reply_find(&key, v6);
+	old = reply_find(&key, v6) ?: reply_find_new(&key, v6);
 	if (old) {
-		if (flow_collides(p, old, reply, now))
+		if (flow_collides(p, old, v6))
 			return LB_REASON_NO_SNAT_PORT;
-		/* Of an ended flow: it would hide the new entry. */
+		/* Of an ended flow: in the big table it would hide the new entry. */
 		reply_delete(&key, v6);
 	}
-	old = reply_find_new(&key, v6);
-	if (old && flow_collides(p, old, reply, now))
-		return LB_REASON_NO_SNAT_PORT;
 	return reply_store_new(&key, reply, v6) ? LB_REASON_FLOW_NOT_STORED : 0;
 }
 

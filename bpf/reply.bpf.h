@@ -23,42 +23,6 @@ static __always_inline void reply_touch(const struct packet *p, struct lb_reply 
 	}
 }
 
-/* The forward entry of a reverse one, NULL = it is lost, or another backend's by now.
- * key: room for its key, all zero. */
-static __always_inline struct lb_flow *
-reply_flow(const struct packet *p, const struct lb_reply *reply, union tuple *key, bool v6)
-{
-	struct lb_flow *flow;
-
-	if (v6) {
-		__builtin_memcpy(key->v6.src, reply->client, sizeof(key->v6.src));
-		__builtin_memcpy(key->v6.dst, reply->frontend, sizeof(key->v6.dst));
-		key->v6.sport = reply->client_port;
-		key->v6.dport = reply->port;
-		key->v6.protocol = p->protocol;
-	} else {
-		key->v4.src = reply->client[0];
-		key->v4.dst = reply->frontend[0];
-		key->v4.sport = reply->client_port;
-		key->v4.dport = reply->port;
-		key->v4.protocol = p->protocol;
-	}
-	flow = flow_find(key, v6) ?: flow_find_new(key, v6);
-	return flow && LB_FLOW_BACKEND_ID(flow->backend) == reply->backend ? flow : NULL;
-}
-
-/* Ticks since the client's last packet. */
-__noinline int reply_flow_age_ticks(const struct packet *p, const struct lb_reply *reply, bool v6)
-{
-	struct lb_flow *flow;
-	union tuple key = {};
-
-	if (!p || !reply)
-		return 0x7fffffff;
-	flow = reply_flow(p, reply, &key, v6);
-	return flow ? flow_age_ticks(flow_now_ticks(), flow->seen_ticks) : 0x7fffffff;
-}
-
 /* No packet for too long, in neither direction?  As flow_is_expired(). */
 static __always_inline bool reply_is_expired(const struct packet *p, const struct lb_reply *reply,
 					     const bool v6)
@@ -66,7 +30,7 @@ static __always_inline bool reply_is_expired(const struct packet *p, const struc
 	__u32 timeout = flow_timeout_ticks(p->protocol, reply->state);
 
 	return flow_age_ticks(flow_now_ticks(), reply->seen_ticks) > timeout &&
-	       (__u32)reply_flow_age_ticks(p, reply, v6) > timeout;
+	       !flow_of_reply_lives(p, reply, timeout, v6);
 }
 
 /*
@@ -82,7 +46,7 @@ __noinline int reply_was_asked_for(const struct packet *p, const struct lb_reply
 
 	if (!p || !reply)
 		return 0; /* for the verifier: never */
-	flow = reply_flow(p, reply, &key, v6);
+	flow = flow_of_reply(p, reply, &key, v6);
 	if (flow && flow->state != LB_FLOW_CLOSING)
 		return 1;
 	key = p->tuple;

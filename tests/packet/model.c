@@ -101,18 +101,24 @@ static int is_taken(const struct model *model, uint32_t flow, const struct model
 {
 	const struct model_reply *reply =
 		reply_find(model, p->udp, backend, model_flow_client(flow), snat_port);
+	const struct model_flow *f;
 	uint64_t timeout;
-	int older;
+	int older, forward = 1;
 
 	if (!reply || reply->flow == flow)
 		return 0;
 	if (reply->unsure)
 		return -1;
+	f = &model->flows[reply->flow];
 	timeout = timeout_ticks(p->udp, reply->state);
 	if (is_syn(p) && reply->state == LB_FLOW_CLOSING)
 		timeout = REST_TICKS;
 	older = is_older(model, reply->seen, timeout);
-	return older < 0 ? -1 : !older;
+	if (f->known && f->backend == backend)
+		forward = is_older(model, f->seen, timeout);
+	if (!older || !forward)
+		return 1;
+	return older < 0 || forward < 0 ? -1 : 0;
 }
 
 int model_needs_port(const struct model *model, uint32_t flow, const struct model_packet *p,

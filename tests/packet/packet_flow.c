@@ -561,6 +561,35 @@ static void two_frontends_never_share_a_reply_tuple(void **state)
 	world_close(world);
 }
 
+/* Nor does the second take it from one that nobody answers, as long as its client sends. */
+static void a_flow_of_requests_alone_keeps_its_reply_tuple(void **state)
+{
+	struct world *world = world_open();
+	struct frame in, out;
+	uint32_t node;
+
+	(void)state;
+	world_web(world, 1);
+	world_frontend(world, "10.0.0.1", 30080, IPPROTO_UDP, 1);
+	inet_pton(AF_INET, "10.0.0.1", &node);
+	for (int quiet = 0; quiet < 2; quiet++) {
+		uint16_t sport = 4000 + quiet;
+
+		send_from(world, false, IPPROTO_UDP, sport, 0);
+		reply_age(world, sport, IPPROTO_UDP, LB_TICKS(600));
+		if (quiet)
+			flow_age(world, sport, IPPROTO_UDP, LB_TICKS(600));
+		frame_build(&in, &(struct frame_spec){.src = "10.0.0.9",
+						      .dst = "10.0.0.1",
+						      .sport = sport,
+						      .dport = 30080,
+						      .protocol = IPPROTO_UDP});
+		assert_int_equal(world_run(world, WORLD_XDP, &in, &out), WORLD_XDP_REDIRECT);
+		assert_int_equal(!memcmp(out.bytes + FRAME_ETH + 12, &node, 4), !quiet);
+	}
+	world_close(world);
+}
+
 /* Every port of the node's address that is free is found, none is given twice. */
 static void snat_ports_are_unique_until_there_are_no_more(void **state)
 {
@@ -875,6 +904,7 @@ int main(void)
 		cmocka_unit_test(a_backend_without_a_device_keeps_its_connections_alone),
 		cmocka_unit_test(an_idle_flow_expires_by_its_state),
 		cmocka_unit_test(two_frontends_never_share_a_reply_tuple),
+		cmocka_unit_test(a_flow_of_requests_alone_keeps_its_reply_tuple),
 		cmocka_unit_test(snat_ports_are_unique_until_there_are_no_more),
 		cmocka_unit_test(hairpin_comes_from_the_nodes_address),
 		cmocka_unit_test(a_pod_reaches_another_by_its_own_address),
