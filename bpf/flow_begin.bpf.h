@@ -242,9 +242,9 @@ static __always_inline bool flow_is_from_node(const struct packet *p, bool v6)
 	return flow_same_address(p->tuple.v6.src, node);
 }
 
-/* Loopback, multicast, broadcast, unspecified: the stack would not route it.  Nor what
- * says that this node has sent it: its answers would take the place of those that pods
- * give to the node itself. */
+/* Loopback, multicast, broadcast, unspecified, link-local of IPv6: the stack would not
+ * route it.  Nor what says that this node has sent it: its answers would take the place
+ * of those that pods give to the node itself. */
 static __always_inline bool flow_is_martian(const struct packet *p, bool v6)
 {
 	const __be32 *src = p->tuple.v6.src;
@@ -256,7 +256,7 @@ static __always_inline bool flow_is_martian(const struct packet *p, bool v6)
 		first = bpf_ntohl(p->tuple.v4.src) >> 24;
 		return first == 0 || first == 127 || first >= 224;
 	}
-	return (bpf_ntohl(src[0]) >> 24) == 0xff ||
+	return (bpf_ntohl(src[0]) >> 24) == 0xff || (bpf_ntohl(src[0]) >> 22) == 0x3fa ||
 	       (!(src[0] | src[1] | src[2]) && bpf_ntohl(src[3]) <= 1);
 }
 

@@ -281,8 +281,8 @@ static void impossible_sources_are_the_kernels_to_judge(void **state)
 {
 	/* The last two: this node's own, which don't come from outside. */
 	static const char *const sources[] = {
-		"127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "::1",
-		"::",	     "ff02::1", "10.0.0.1",  "fd00::1"};
+		"127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "::1",	  "::",
+		"ff02::1",   "fe80::9", "febf::9",   "10.0.0.1",	"fd00::1"};
 	struct world *world = world_open();
 	struct frame frame;
 
