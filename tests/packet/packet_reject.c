@@ -232,6 +232,29 @@ static void a_connection_to_a_freed_backend_is_reset(void **state)
 	world_close(world);
 }
 
+/* The route is that of the answer. */
+static void nobody_is_answered_without_a_way_back(void **state)
+{
+	static const char *const clients[] = {"203.0.113.5", "2001:db8:dead::5"};
+	struct world *world = refusing_world();
+	struct frame in, out;
+
+	(void)state;
+	assert_int_equal(system("ip route replace unreachable 203.0.113.0/24 && "
+				"ip -6 route replace unreachable 2001:db8:dead::/48"),
+			 0);
+	for (int v6 = 0; v6 < 2; v6++) {
+		frame_build(&in, &(struct frame_spec){.src = clients[v6],
+						      .dst = v6 ? "fd96::1" : "10.96.0.1",
+						      .sport = 4000,
+						      .dport = 80,
+						      .tcp_flags = TCP_SYN});
+		assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in, &out), WORLD_TC_SHOT);
+		assert_int_equal(world_count(world, LB_REASON_NO_ROUTE), v6 + 1);
+	}
+	world_close(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +263,7 @@ int main(void)
 		cmocka_unit_test(udp_is_refused_by_port_unreachable),
 		cmocka_unit_test(refusals_are_limited),
 		cmocka_unit_test(a_connection_to_a_freed_backend_is_reset),
+		cmocka_unit_test(nobody_is_answered_without_a_way_back),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
