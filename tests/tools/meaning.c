@@ -417,7 +417,8 @@ static struct program program_find(uint32_t id)
 	return ret;
 }
 
-/* A pin is a link, or a program where a filter isn't one (clsact). */
+/* A pin is a link to a device, HOOK-IFINDEX, or to a cgroup, or a program where a
+ * filter is no link (clsact-IFINDEX). */
 static struct program link_print(const char *pin)
 {
 	struct program program;
@@ -436,6 +437,11 @@ static struct program link_print(const char *pin)
 	} else {
 		object_info(fd, &info, sizeof(info));
 		program = program_find(info.prog_id);
+		if (info.type == BPF_LINK_TYPE_CGROUP) {
+			close(fd);
+			printf("link %s program %s\n", pin, program.name);
+			return program;
+		}
 		if (info.xdp.ifindex != ifindex) /* tcx has it at the same place */
 			wrong("link %s is on device %u", pin, info.xdp.ifindex);
 	}
