@@ -104,8 +104,16 @@ def hex: if . < 16 then "0123456789abcdef"[.:. + 1] else (. / 16 | floor | hex) 
 def address4: "10.96.\(. / 256 | floor).\(. % 256)";
 def address6: "fd00:10:96::\(hex)";
 
+def family: if contains(":") then "IPv6" else "IPv4" end;
+
+# The addresses that a Service brings; "None" isn't one.
+def own_addresses: (.spec.clusterIPs // [.spec.clusterIP])[] | select(IN(null, "", "None") | not);
+
+# What it asks for, by name, by its addresses or by its policy, as far as the lab has it.
 def families:
-  .spec.ipFamilies // (if .spec.ipFamilyPolicy | IN("PreferDualStack", "RequireDualStack") then ["IPv4", "IPv6"] else ["IPv4"] end)
+  .spec.ipFamilyPolicy as $policy
+  | .spec.ipFamilies // ([own_addresses | family] | if . == [] then ["IPv4"] else . end)
+  | if $policy | IN("PreferDualStack", "RequireDualStack") then . + (["IPv4", "IPv6"] - .) else . end
   | if $ipv6 == "yes" then . else map(select(. == "IPv4")) end;
 
 # Fill in what the API server does: addresses and node ports, kept over updates.
@@ -118,21 +126,14 @@ def service_fill($others):
   | if ($families | length) == 0 or (.spec.ipFamilyPolicy == "RequireDualStack" and ($families | length) < 2)
     then refuse("IPv6: the lab has none; `lab up --ipv6` has") else . end
   | .spec.ipFamilies = $families
-  | if (.spec.clusterIP // "") == "" and $before.clusterIP != null and $before.clusterIP != "None"
-    then .spec.clusterIP = $before.clusterIP else . end
-  | if (.spec.clusterIP // "") == "" then
-      [$others[].spec.clusterIPs[]?] as $used
-      # From 10.96.100.1 on: below is room for what people number themselves.
-      | (first(range(25601; 65000) | select([address4, address6] as $a | ($used - $a) == $used))) as $n
-      | .spec.clusterIP = (if $families[0] == "IPv4" then $n | address4 else $n | address6 end)
-    else . end
-  | if .spec.clusterIP == "None" or .spec.clusterIPs != null then . else
-      .spec.clusterIPs = [.spec.clusterIP]
-      | if ($families | length) > 1 and ($before.clusterIPs | length) > 1 then .spec.clusterIPs += $before.clusterIPs[1:]
-        elif ($families | length) > 1 then
-          [$others[].spec.clusterIPs[]?] as $used
-          | .spec.clusterIPs += [first(range(25601; 65000) | address6 | select(IN($used[]) | not))]
-        else . end
+  | if .spec.clusterIP == "None" then .spec.clusterIPs = ["None"] else
+      [own_addresses, $before.clusterIPs[]?] as $known
+      | [$others[].spec.clusterIPs[]?] as $used
+      # Its own, what it had, or from 10.96.100.1 on: below is room for what people number themselves.
+      | .spec.clusterIPs = [$families[] as $family
+          | first(($known[], (range(25601; 65000) | if $family == "IPv4" then address4 else address6 end | select(IN($used[]) | not)))
+              | select(. != "None" and family == $family))]
+      | .spec.clusterIP = .spec.clusterIPs[0]
     end
   | if .spec.type | IN("NodePort", "LoadBalancer") then
       reduce range(.spec.ports // [] | length) as $i (.;
