@@ -15,7 +15,7 @@ trap '((BASHPID != $$)) || { umount "$pins"; at_exit; }' EXIT
 mount -t bpf bpf "$pins"
 
 lbd() { # OPTIONS...
-	nsenter --net=$space timeout 5 "$work/lbd" --source "file:$work/manifests" --device lo \
+	nsenter --net=$space timeout 5 "$work/lbd" --source "file:$work/manifests" --device eth0 \
 		--bpffs "$pins/guideway" --control "$work/lbd.sock" "$@"
 }
 
@@ -39,7 +39,7 @@ manifest() { # FILE, from stdin
 no_root() {
 	chmod 755 "$work/manifests"
 	nsenter --net=$space setpriv --reuid=65534 --regid=65534 --clear-groups timeout 5 "$work/lbd" \
-		--source "file:$work/manifests" --device lo --bpffs "$pins/guideway" --control "$work/plain/lbd.sock"
+		--source "file:$work/manifests" --device eth0 --bpffs "$pins/guideway" --control "$work/plain/lbd.sock"
 }
 
 good_manifest() {
@@ -82,6 +82,7 @@ check "a source of no known kind" refuses "--source.*etcd:x" lbd --source etcd:x
 check "a source that doesn't exist" refuses "/nosuch/dir.*[Nn]o such file" lbd --source file:/nosuch/dir
 check "a device that doesn't exist" refuses "nosuch0" lbd --device nosuch0
 check "a directory that is no bpffs" refuses "$work/plain.*bpf" lbd --bpffs "$work/plain/guideway"
+check "a relative path that is on no bpffs" refuses "--bpffs relative/x: \\. is not on a bpf" lbd --bpffs relative/x
 check "no root" refuses "root|CAP_|[Pp]ermi" no_root
 broken_yaml
 check "broken YAML, by file and line" refuses "broken\.yaml:[34]: " lbd

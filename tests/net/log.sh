@@ -24,7 +24,7 @@ log_is_json() {
 		and (.at | test("bad.yaml:4$")) and (.reason | contains("a revision=9\" is not")) and .level == "warn")' "$log"
 	jq -es 'any(.[]; .msg == "stopping, traffic goes on" and .signal == 15)' "$log"
 	# Also what ends it.
-	same "$(lab exec node1 "$GUIDEWAY_BUILD/lbd" --log-format json --device lo --source file:/nowhere 2>&1 | jq -c 'del(.ts)')" \
+	same "$(lab exec node1 "$GUIDEWAY_BUILD/lbd" --log-format json --device eth0 --source file:/nowhere 2>&1 | jq -c 'del(.ts)')" \
 		'{"level":"error","msg":"--source: /nowhere: No such file or directory"}'
 }
 

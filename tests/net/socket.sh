@@ -195,7 +195,7 @@ cgroup_of_node() {
 
 lbd_check() { # OPTIONS...
 	mkdir -p "$work/none"
-	"$GUIDEWAY_BUILD/lbd" --source "file:$work/none" --device lo --check "$@"
+	nsenter --net="/run/netns/$lab_name-node1" "$GUIDEWAY_BUILD/lbd" --source "file:$work/none" --device eth0 --check "$@"
 }
 
 off_takes_the_hooks_away() {
@@ -213,12 +213,12 @@ off_takes_the_hooks_away() {
 	cp "$work/settings" "$settings"
 }
 
+lab up --nodes 2 --replicas 4 --ipv6 >/dev/null
 check "--socket-lb: what is no cgroup is refused" \
 	fails_with 2 "lbd: --socket-lb /: not a cgroup of version 2" lbd_check --socket-lb /
 check "--socket-lb: what isn't there is refused" \
 	fails_with 2 "lbd: --socket-lb /nowhere: No such file or directory" lbd_check --socket-lb /nowhere
 
-lab up --nodes 2 --replicas 4 --ipv6 >/dev/null
 expose dns4 4 10.96.0.53 "dns/UDP/53/5353" $(pods)
 expose dns6 6 fd00:10:96::53 "dns/UDP/53/5353" $(pods)
 for pod in $(pods); do pod_serve "$pod" "$tools/udp_echo" 5353; done

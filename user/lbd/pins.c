@@ -32,15 +32,15 @@ void pins_path(char ret[PINS_PATH_MAX], const char *dir, const char *kind, const
 /* Is the nearest ancestor of dir that exists on a bpf file system? */
 static int pins_check_bpffs(const char *dir, struct error *error)
 {
-	char path[PINS_PATH_MAX];
+	char copy[PINS_PATH_MAX], *path = copy;
 	struct statfs fs;
 
-	if (snprintf(path, sizeof(path), "%s", dir) >= (int)sizeof(path) - 64)
+	if (snprintf(copy, sizeof(copy), "%s", dir) >= (int)sizeof(copy) - 64)
 		return error_set(error, -ENAMETOOLONG, "--bpffs %s: too long", dir);
 	while (statfs(path, &fs)) {
 		if (errno != ENOENT || !strcmp(path, "/") || !strcmp(path, "."))
 			return error_set(error, -errno, "--bpffs %s: %s", dir, strerror(errno));
-		dirname(path);
+		path = dirname(path); /* of a relative one "." in the end, elsewhere */
 	}
 	if ((unsigned int)fs.f_type != BPF_FS_MAGIC)
 		return error_set(error, -ENOTSUP,
