@@ -47,7 +47,6 @@ struct icmp_error {
 	struct forward_route route;
 	struct icmp_words from, to;
 	__u32 icmp_at, quote_at, ports_at; /* from the frame's start */
-	__u32 bytes;			   /* of the whole frame */
 	__u16 outer_check, quote_check;	   /* of the IPv4 headers */
 	__u8 ttl, hops;			   /* what it falls by: 0 where the stack does that */
 };
@@ -77,7 +76,6 @@ static __always_inline enum lb_reason icmp_parse(struct __sk_buff *skb, const st
 
 	e->icmp_at = p->l4_offset;
 	e->quote_at = e->icmp_at + ICMP_HEADER_BYTES;
-	e->bytes = skb->len;
 	e->ttl = p->ttl;
 	e->outer_check = p->ip_check;
 	if (bpf_skb_load_bytes(skb, e->icmp_at, &type, 1) || !icmp_is_error(type, v6))
@@ -158,8 +156,7 @@ __noinline int icmp_rewrite(struct __sk_buff *skb, struct icmp_error *e, bool v6
 	}
 	check_at =
 		e->ports_at + (protocol == IPPROTO_TCP ? CHECKSUM_TCP_OFFSET : CHECKSUM_UDP_OFFSET);
-	if (check_at + sizeof(__u16) <= e->bytes &&
-	    !bpf_skb_load_bytes(skb, check_at, &e->from.l4_check, sizeof(__u16)) &&
+	if (!bpf_skb_load_bytes(skb, check_at, &e->from.l4_check, sizeof(__u16)) &&
 	    (e->from.l4_check || protocol == IPPROTO_TCP)) {
 		e->to.l4_check = checksum_update(
 			e->from.l4_check, delta + checksum_delta32(e->from.ports, e->to.ports));
