@@ -49,7 +49,7 @@ requests() { # COUNT
 
 lbd_start() {
 	GUIDEWAY_ATTACH=dispatcher lab lbd start
-	lab lbctl wait --timeout 120 >/dev/null
+	lab lbctl wait --timeout 300 >/dev/null
 }
 
 lbd_alone() { # ARGS...
@@ -98,11 +98,11 @@ others_join() {
 ours_balances_between_them() {
 	local before behind forwarded
 	before=$(seen 10) behind=$(seen 90) forwarded=$(status_json | jq .packets.forwarded)
-	requests 20
-	at_least "$(($(seen 10) - before))" 100 "packets before ours"
-	at_least "$(($(status_json | jq .packets.forwarded) - forwarded))" 100 "forwarded"
-	at_least "$((20 - $(seen 90) + behind))" 0 "packets behind ours"
-	same "$(answers http://10.96.0.10/info 20 | distinct)" 2 "pods that answered"
+	requests 10
+	at_least "$(($(seen 10) - before))" 50 "packets before ours"
+	at_least "$(($(status_json | jq .packets.forwarded) - forwarded))" 50 "forwarded"
+	at_least "$((10 - $(seen 90) + behind))" 0 "packets behind ours"
+	same "$(answers http://10.96.0.10/info 10 | distinct)" 2 "pods that answered"
 }
 
 what_is_not_ours_goes_on() {
@@ -125,10 +125,10 @@ ours_was_replaced() { # OUR-ID FIRST-ID LAST-ID
 	ours_balances_between_them
 }
 
-lbd_restarts() { # stop|kill
+lbd_restarts() {
 	local ids
 	ids="$(chain_id 50) $(chain_id 10) $(chain_id 90)"
-	lab lbd "$1"
+	lab lbd stop
 	requests 5
 	lbd_start
 	# shellcheck disable=SC2086 # three
@@ -139,7 +139,7 @@ lbd_restarts() { # stop|kill
 lbd_is_killed_while_it_starts() {
 	local ids after
 	ids="$(chain_id 50) $(chain_id 10) $(chain_id 90)"
-	for after in 0 0.1 0.2 0.4 0.8 1.6; do
+	for after in 0 0.5 2; do
 		lab lbd kill
 		GUIDEWAY_ATTACH=dispatcher lab lbd start
 		sleep $after
@@ -152,7 +152,7 @@ lbd_is_killed_while_it_starts() {
 }
 
 hold() {
-	flows_hold "$work/held" --tcp --timeout $PATIENCE_MS --interval 200 --from 20000 --count 20 10.96.0.10 80
+	flows_hold "$work/held" --tcp --timeout $PATIENCE_MS --interval 1000 --from 20000 --count 20 10.96.0.10 80
 }
 
 none_was_touched() {
@@ -196,9 +196,8 @@ if kernel_has_extensions; then
 	check "a client's packets are balanced between them" ours_balances_between_them
 	check "what isn't ours goes on to the next" what_is_not_ours_goes_on
 	hold
-	check "a restart replaces ours alone" lbd_restarts stop
-	check "so it does when lbd was killed" lbd_restarts kill
-	check "lbd is killed while it starts, and the next one mends" lbd_is_killed_while_it_starts
+	check "a restart replaces ours alone" lbd_restarts
+	check "lbd is killed, also while it starts, and the next one mends" lbd_is_killed_while_it_starts
 	flows_end "$flows_pid"
 	check "that touched no connection" none_was_touched
 	check "--attach link leaves the device to others" a_link_leaves_it_to_others
