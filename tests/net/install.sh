@@ -65,6 +65,60 @@ systemd_hears_the_end() {
 	eventually 5 grep -qx 'READY=1STOPPING=1' "$work/heard"
 }
 
+# The manifest that README begins with.
+readme_is_right() {
+	sed -n '/^    apiVersion: v1$/,/^$/ s/^    //p' "$top/README.md" >"$work/readme.yaml"
+	same "$(lab exec node1 "$dest/sbin/lbd" --check --source "file:$work/readme.yaml" --device eth0 2>&1)" \
+		"service default/web:http TCP IPv4 10.96.0.10:80 endpoints=2
+1 services, 0 refused"
+}
+
+# ---- wrong use, of what is installed ---------------------------------------------
+
+# One line on stderr and exit status 2, before anything is done; lbctl's in JSON, too.
+wrong_use_is_told() { # PROGRAM
+	local error status=0
+	for words in "--nosuch" "--version=1" "stray" "--help=x"; do
+		status=0
+		error=$("$1" $words 2>&1 >/dev/null) || status=$?
+		same "$status" 2 "exit status of $words"
+		same "$(wc -l <<<"$error")" 1 "lines of $words"
+		matches "$error" "^${1##*/}: "
+	done
+}
+
+lbctl_says_it_in_json() {
+	local output status=0
+	output=$("$dest/bin/lbctl" nosuch -o json 2>"$work/stderr") || status=$?
+	same "$status $(jq -r .error <<<"$output") $(<"$work/stderr")" "2 unknown command 'nosuch' (see lbctl --help) "
+	status=0
+	output=$("$dest/bin/lbctl" --control "$work/none" --bpffs "$work/none" status -o json 2>"$work/stderr") || status=$?
+	same "$status $(jq -r .error <<<"$output") $(<"$work/stderr")" "1 no daemon answers on $work/none (is lbd running?) "
+}
+
+# Each option of --help that takes a value, without one; and of a twin's bad value, where
+# there are bad ones, the twin is named.
+options_are_checked() {
+	local name names twin status error
+	names=$("$dest/sbin/lbd" --help | sed -nE 's/^  --([a-z-]+) [A-Za-z].*/\1/p')
+	at_least "$(wc -w <<<"$names")" 30 options
+	for name in $names; do
+		status=0
+		error=$("$dest/sbin/lbd" --source file:/nowhere "--$name" 2>&1) || status=$?
+		same "$status" 2 "exit status of --$name"
+		matches "$error" "^lbd: --$name: .* is missing$"
+	done
+	for name in node-address nodeport-addresses hook attach tc bypass snat-ports linger health health-interval \
+		health-rise health-fall hash-seed max-services max-backends max-frontends max-flows max-udp-flows \
+		max-new-flows max-affinity max-slots services listen log-level log-format check detach; do
+		twin=${name^^} twin=GUIDEWAY_${twin//-/_} status=0
+		error=$(env "$twin=bad value" "$dest/sbin/lbd" --source file:/nowhere 2>&1) || status=$?
+		same "$status" 2 "exit status of $twin"
+		same "$(wc -l <<<"$error")" 1 "lines of $twin"
+		matches "$error" "^lbd: $twin: "
+	done
+}
+
 # ---- manual pages ------------------------------------------------------------------
 
 # Each option of --help is told of, each command has its paragraph.
@@ -110,10 +164,16 @@ nothing_is_left() {
 check "make install puts every file into its place" all_is_installed
 check "installed programs run" programs_tell_their_version
 check "the systemd unit is well-formed" unit_is_good
+for program in sbin/lbd bin/lbctl bin/replica; do
+	check "wrong use of ${program#*/} is one line, and 2" wrong_use_is_told "$dest/$program"
+done
+check "lbctl's errors are JSON where JSON was asked for" lbctl_says_it_in_json
+check "each option of lbd, and its twin in the environment, is checked" options_are_checked
 mkdir "$work/programs"
 ln -s "$dest"/*bin/* "$work/programs"
 GUIDEWAY_BUILD=$work/programs lab up --replicas 1 >/dev/null
 export GUIDEWAY_BUILD=$work/programs
+check "README's manifest is taken" readme_is_right
 socat -u "UNIX-RECV:$work/notify" "CREATE:$work/heard" &
 listener=$!
 check "a service manager hears when lbd is ready" systemd_hears_of_it
