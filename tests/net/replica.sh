@@ -160,6 +160,16 @@ an_unknown_app_is_refused() {
 	same "$output" "replica: --app nosuch: no such application, known: info sale hello coinflip"
 }
 
+what_is_no_number_is_refused() {
+	local value
+	for value in 0 65536 -1 x 5000x ""; do
+		fails_with 2 "replica: --port $value: not a port" replica --port "$value"
+	done
+	for value in -1 x 1s ""; do
+		fails_with 2 "replica: --grace $value: not a time in milliseconds" replica --grace "$value"
+	done
+}
+
 a_taken_port_is_told() {
 	local output status=0
 	output=$(replica 2>&1) || status=$?
@@ -221,6 +231,7 @@ check "wrong requests get the 4xx that fits" wrong_requests_get_4xx
 check "broken requests are answered 4xx, or closed" broken_requests_are_refused
 check "who sends a byte now and then is hung up on, and holds nobody up" slow_clients_are_hung_up_on
 check "an unknown application is refused in one line" an_unknown_app_is_refused
+check "a port or a time that is none is refused in one line" what_is_no_number_is_refused
 check "a port that is taken is told in one line" a_taken_port_is_told
 check "5000 connections are held at once" many_connections_at_once
 check "after SIGTERM health says 503, requests are finished, connections end in order" a_drain_ends_connections_in_order

@@ -35,7 +35,9 @@ static const char usage[] =
 	"usage: replica [--app NAME] [--port N] [--grace MS]\n"
 	"  --app NAME   which application to be (info): %s\n"
 	"  --port N     TCP port, on every address (5000)\n"
-	"  --grace MS   after SIGTERM: how long requests are served at most (5000)\n";
+	"  --grace MS   after SIGTERM: how long requests are served at most (5000)\n"
+	"  --version    print the version, then exit\n"
+	"  --help       print this, then exit\n";
 
 static int bad_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
