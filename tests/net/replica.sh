@@ -228,6 +228,7 @@ check "other paths log nothing" other_paths_log_nothing
 check "HEAD answers with the headers of GET, and no body" head_has_headers_alone
 check "it listens on IPv6, too" get -o /dev/null "http://[::1]:5000/info"
 check "wrong requests get the 4xx that fits" wrong_requests_get_4xx
+check "connections are kept, after an error, too" connections_are_kept
 check "broken requests are answered 4xx, or closed" broken_requests_are_refused
 check "who sends a byte now and then is hung up on, and holds nobody up" slow_clients_are_hung_up_on
 check "an unknown application is refused in one line" an_unknown_app_is_refused
