@@ -76,12 +76,13 @@ static __always_inline void flow_make_reply(const struct packet *p,
 					    __be16 snat_port, __u32 flags, union tuple *ret_key,
 					    struct lb_reply *ret, bool v6)
 {
-	flow_reply_key(p, backend, flags & FLOW_INSIDE ? 0 : snat_port, ret_key, v6);
+	/* What came as arguments first: the fewer wait on the stack. */
 	__builtin_memset(ret, 0, sizeof(*ret));
 	ret->backend = backend_id;
-	ret->seen_ticks = flow_now_ticks();
 	ret->flags = flags & LB_FLOW_F_STACK ? LB_REPLY_F_STACK : 0;
 	ret->snat_port = flags & FLOW_INSIDE ? snat_port : 0;
+	flow_reply_key(p, backend, flags & FLOW_INSIDE ? 0 : snat_port, ret_key, v6);
+	ret->seen_ticks = flow_now_ticks();
 	if (v6) {
 		__builtin_memcpy(ret->frontend, p->tuple.v6.dst, sizeof(ret->frontend));
 		__builtin_memcpy(ret->client, p->tuple.v6.src, sizeof(ret->client));
@@ -330,6 +331,8 @@ static __always_inline enum lb_reason flow_store_way_back(const struct packet *p
 	for (i = needs_port; i <= FLOW_SNAT_ATTEMPTS; i++) {
 		if (i && !may_have_port)
 			break;
+		/* clang 19 would keep a part of the mix, too, from one round to the next. */
+		asm volatile("" : "+r"(hash));
 		target->snat_port = i ? flow_snat_candidate(hash, i) : 0;
 		reason = flow_store_reply(p, target->id, target->snat_port, target->flags, v6);
 		if (reason != LB_REASON_NO_SNAT_PORT)
