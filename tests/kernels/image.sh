@@ -44,7 +44,7 @@ image_userland() {
 	cp --parents -t "$root" "$(dispatcher)"
 	cp -r "$top/lab" "$root/guideway"
 	cp "$top/tests/run" "$root/guideway/tests"
-	cp "$top"/tests/net/{lib,dispatcher}.sh "$here"/{lab,virtio}.sh "$root/guideway/tests/net"
+	cp "$top"/tests/net/{lib,exchange,dispatcher}.sh "$here"/{lab,virtio}.sh "$root/guideway/tests/net"
 	cp "$here/init" "$root/init"
 	echo "root:x:0:0::/root:/bin/bash" >"$root/etc/passwd"
 	echo "${GUIDEWAY_TESTS-}" >"$root/guideway/tests/wanted"
@@ -53,7 +53,8 @@ image_userland() {
 modules_wanted() { # RELEASE; prints paths below lib/modules
 	local name
 	for name in "${MODULES[@]}"; do
-		modprobe -d "$cache/kernels/$1" -S "$1" --show-depends "$name"
+		# One that isn't there is built in, or what needs it fails.
+		modprobe -q -d "$cache/kernels/$1" -S "$1" --show-depends "$name" || true
 	done | sed -n 's/^insmod .*\(lib\/modules\/[^ ]*\) *$/\1/p' | sort -u
 }
 

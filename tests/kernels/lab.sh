@@ -9,18 +9,7 @@
 BULK_BYTES=$((16 * 1024 * 1024))
 PATIENCE_MS=20000
 
-# Both sides of a connection send a file at the same time; the pod writes down
-# the checksum of what came.
-cat >"$work/exchange" <<END
-#!/bin/sh
-cat $work/down &
-sha256sum >$work/up.sum
-wait
-mv $work/up.sum $work/up.done
-END
-chmod 755 "$work" "$work/exchange"
-head -c $BULK_BYTES /dev/urandom >"$work/up"
-head -c $BULK_BYTES /dev/urandom >"$work/down"
+. "$top/tests/net/exchange.sh"
 
 address() { # web|udp|bulk|node 4|6
 	case $1$2 in
@@ -43,8 +32,7 @@ servers_start() {
 	local pod family
 	for pod in $(pods); do pod_serve "$pod" "$tools/udp_echo" 5353; done
 	pod=$(pods | head -n 1)
-	pod_serve "$pod" socat TCP4-LISTEN:9000,fork,reuseaddr EXEC:"$work/exchange"
-	pod_serve "$pod" socat TCP6-LISTEN:9000,fork,reuseaddr,ipv6only=1 EXEC:"$work/exchange"
+	exchange_serve pod_serve "$pod"
 	for family in 4 6; do
 		# shellcheck disable=SC2046 # pods are words
 		expose udp$family $family "$(address udp $family)" dns/UDP/53/5353 $(pods)
@@ -74,12 +62,7 @@ udp_is_answered() { # FAMILY
 }
 
 contents_arrive() { # ADDRESS
-	local sum
-	rm -f "$work/up.done"
-	sum=$(client timeout 120 socat -t 60 - "TCP:$(in_url "$1"):9000" <"$work/up" | sha256sum)
-	same "${sum%% *}" "$(sha256sum "$work/down" | cut -d ' ' -f 1)" "what the client got"
-	eventually 20 test -e "$work/up.done"
-	same "$(cut -d ' ' -f 1 "$work/up.done")" "$(sha256sum "$work/up" | cut -d ' ' -f 1)" "what the pod got"
+	contents_are_exchanged 120 "$(in_url "$1")" client
 }
 
 # ---- connections that are held while pods come and go, and lbd with them ----

@@ -7,6 +7,7 @@
 . "$(dirname "$0")/../net/lib.sh"
 
 BULK_BYTES=$((8 * 1024 * 1024))
+. "$top/tests/net/exchange.sh"
 manifests=$work/manifests
 control=$work/lbd.sock
 lbctl=("$GUIDEWAY_BUILD/lbctl" --control "$control")
@@ -86,24 +87,16 @@ manifests_write() {
 	} >"$manifests/services.yaml"
 }
 
-# Both sides send a file at the same time; the pod says what came.
+in_background() { # CMD...
+	"$@" >/dev/null 2>&1 &
+}
+
 servers_start() {
-	local space
-	cat >"$work/exchange" <<END
-#!/bin/sh
-cat $work/down &
-sha256sum >$work/up.sum
-wait
-mv $work/up.sum $work/up.done
-END
-	chmod 755 "$work" "$work/exchange"
-	head -c $BULK_BYTES /dev/urandom >"$work/up"
-	head -c $BULK_BYTES /dev/urandom >"$work/down"
-	for space in near other; do
-		POD_NAME=$space nsenter --net=/run/netns/$space "$GUIDEWAY_BUILD/replica" --port 5000 >/dev/null 2>&1 &
-		POD_NAME=$space nsenter --net=/run/netns/$space "$tools/udp_echo" 5353 >/dev/null 2>&1 &
-		nsenter --net=/run/netns/$space socat TCP4-LISTEN:9000,fork,reuseaddr EXEC:"$work/exchange" &
-		nsenter --net=/run/netns/$space socat TCP6-LISTEN:9000,fork,reuseaddr,ipv6only=1 EXEC:"$work/exchange" &
+	local pod
+	for pod in near other; do
+		POD_NAME=$pod in_background nsenter --net=/run/netns/$pod "$GUIDEWAY_BUILD/replica" --port 5000
+		POD_NAME=$pod in_background nsenter --net=/run/netns/$pod "$tools/udp_echo" 5353
+		exchange_serve in_background nsenter --net=/run/netns/$pod
 	done
 }
 
@@ -136,15 +129,6 @@ udp_answers() { # ADDRESS
 	same "$(flows_number "$work/udp" total failed)" 0 "flows without an answer"
 }
 
-contents_arrive() { # ADDRESS
-	local sum
-	rm -f "$work/up.done"
-	sum=$(far timeout 120 socat -t 60 - "TCP:$1:9000" <"$work/up" | sha256sum)
-	same "${sum%% *}" "$(sha256sum "$work/down" | cut -d ' ' -f 1)" "what the client got"
-	eventually 30 test -e "$work/up.done"
-	same "$(cut -d ' ' -f 1 "$work/up.done")" "$(sha256sum "$work/up" | cut -d ' ' -f 1)" "what the pod got"
-}
-
 # Once the neighbour is known, both ways go past TC.
 xdp_sends_by_itself() { # ADDRESS
 	local before
@@ -174,7 +158,7 @@ for family in 4 6; do
 	check "IPv$family: and XDP alone carries it" xdp_sends_by_itself "$there"
 	for address in "$here" "$there"; do
 		check "IPv$family: UDP, $address" udp_answers "$(tr -d '[]' <<<"$address")"
-		check "IPv$family: 8 MiB each way, $address" contents_arrive "$address"
+		check "IPv$family: 8 MiB each way, $address" contents_are_exchanged 120 "$address" far
 	done
 done
 check "detach leaves nothing" detach_leaves_nothing

@@ -7,19 +7,8 @@ BULK_BYTES=$((64 * 1024 * 1024))
 IPERF_SLACK_BYTES=$((16 * 1024 * 1024))
 MIN_MBIT=200 # what breaks GSO or checksums comes to a few Mbit/s at most
 
-# Both sides of a connection send a file at the same time; each side writes
-# down the checksum of what came.
-cat >"$work/exchange" <<END
-#!/bin/sh
-echo "\$SOCAT_PEERADDR" >$work/peer
-cat $work/down &
-sha256sum >$work/up.sum
-wait
-mv $work/up.sum $work/up.done
-END
-chmod 755 "$work" "$work/exchange"
-head -c $BULK_BYTES /dev/urandom >"$work/up"
-head -c $BULK_BYTES /dev/urandom >"$work/down"
+# shellcheck source-path=SCRIPTDIR
+. "$top/tests/net/exchange.sh"
 
 # ---- the world -------------------------------------------------------------
 
@@ -46,8 +35,7 @@ servers_start() { # POD...: the backends
 	for pod; do pod_serve "$pod" "$tools/udp_echo" 5353; done
 	bulk_pod=$1
 	pod_serve "$bulk_pod" iperf3 -s -p 5201
-	pod_serve "$bulk_pod" socat TCP4-LISTEN:9000,fork,reuseaddr EXEC:"$work/exchange"
-	pod_serve "$bulk_pod" socat TCP6-LISTEN:9000,fork,reuseaddr,ipv6only=1 EXEC:"$work/exchange"
+	exchange_serve pod_serve "$bulk_pod"
 	for family in 4 6; do
 		expose udp$family $family "$(service_address udp $family)" dns/UDP/53/5353 "$@"
 		expose bulk$family $family "$(service_address bulk $family)" \
@@ -105,12 +93,7 @@ iperf_moves() { # ADDRESS [-R]
 }
 
 contents_arrive() { # ADDRESS
-	local sum
-	rm -f "$work/up.done" "$work/peer"
-	sum=$(client timeout 30 socat -t 20 - "TCP:$(in_url "$1"):9000" <"$work/up" | sha256sum)
-	same "${sum%% *}" "$(sha256sum "$work/down" | cut -d ' ' -f 1)" "what the client got"
-	eventually 5 test -e "$work/up.done"
-	same "$(cut -d ' ' -f 1 "$work/up.done")" "$(sha256sum "$work/up" | cut -d ' ' -f 1)" "what the pod got"
+	contents_are_exchanged 30 "$(in_url "$1")" client
 }
 
 # As socat writes addresses.
