@@ -72,7 +72,7 @@ check-soak: deps ## floods, crashes and hundreds of events: minutes each
 	@$(MAKE) --no-print-directory all tests
 	@GUIDEWAY_SOAK=1 tests/run
 
-check-kernels: deps ## Debian's kernels 6.1, 6.12 and 7.x in QEMU guests: half an hour each
+check-kernels: deps ## Debian's kernels 6.1, 6.12 and 7.x in QEMU guests: ten minutes each, half an hour on a busy machine
 	@$(MAKE) --no-print-directory all tests
 	@tests/kernels/run $(KERNELS)
 
