@@ -234,6 +234,55 @@ static void what_is_no_error_about_a_flow_passes_untouched(void **state)
 	}
 }
 
+/* About a flow that is known, and yet: an echo that looks like an error about it, an
+ * error that has come to its last hop, one that quotes a later fragment, and one about a
+ * flow whose backend's number is another's by now. */
+static void not_all_that_quotes_a_flow_is_translated(void **state)
+{
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		const struct ends *e = &ends[v6];
+		struct world *world = world_open();
+		struct frame in[4], out, request, seen;
+		struct lb_backend backend;
+
+		world_web(world, 1);
+		frame_build(&request, &(struct frame_spec){.src = e->client,
+							   .dst = e->frontend,
+							   .sport = 4000,
+							   .dport = 80});
+		assert_int_equal(world_run(world, WORLD_TC_UPLINK, &request, &out),
+				 WORLD_TC_REDIRECT);
+		frame_build(&seen, &(struct frame_spec){.src = e->frontend,
+							.dst = e->client,
+							.sport = 80,
+							.dport = 4000,
+							.payload_bytes = 100});
+		frame_icmp_error(&in[0], e->router, e->frontend, v6 ? 128 : 8, 0, 0, 64, &seen,
+				 100);
+		frame_icmp_error(&in[1], e->router, e->frontend, v6 ? 1 : 3, 1, 0, 1, &seen, 100);
+		frame_icmp_error(&in[3], e->router, e->frontend, v6 ? 1 : 3, 1, 0, 64, &seen, 100);
+		if (!v6)
+			seen.bytes[FRAME_ETH + 7] = 8; /* the fragment's offset */
+		frame_icmp_error(&in[2], e->router, e->frontend, v6 ? 1 : 3, 1, 0, 64, &seen, 100);
+		for (int i = 0; i < 4; i++) {
+			if (i == 2 && v6)
+				continue;
+			if (i == 3) {
+				assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in[3], &out),
+						 WORLD_TC_REDIRECT);
+				backend = world_backend_get(world, v6 ? 101 : 1);
+				backend.generation++;
+				world_backend_set(world, v6 ? 101 : 1, &backend);
+			}
+			assert_int_equal(world_run(world, WORLD_TC_UPLINK, &in[i], &out),
+					 WORLD_TC_NEXT);
+			assert_memory_equal(out.bytes, in[i].bytes, in[i].length);
+		}
+		world_close(world);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +291,7 @@ int main(void)
 		cmocka_unit_test(errors_of_pods_that_are_clients_reach_the_backend),
 		cmocka_unit_test(errors_about_hairpin_flows_reach_the_pod),
 		cmocka_unit_test(what_is_no_error_about_a_flow_passes_untouched),
+		cmocka_unit_test(not_all_that_quotes_a_flow_is_translated),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
