@@ -47,6 +47,7 @@ image_userland() {
 	cp "$top"/tests/net/{lib,exchange,dispatcher}.sh "$here"/{lab,virtio}.sh "$root/guideway/tests/net"
 	cp "$here/init" "$root/init"
 	echo "root:x:0:0::/root:/bin/bash" >"$root/etc/passwd"
+	echo "127.0.0.1 localhost" >"$root/etc/hosts" # two labs at once have one
 	echo "${GUIDEWAY_TESTS-}" >"$root/guideway/tests/wanted"
 }
 
