@@ -317,9 +317,7 @@ int attach_ensure(const char *dir, const struct attach_point *point, struct erro
 		err = clsact_attach(path, point);
 	} else if (hook_is_dispatcher(point->hook)) {
 		err = xdp_make_room(dir, point);
-		err = err
-			      ?: dispatcher_ensure(path, point,
-						   point->hook == ATTACH_DISPATCHER_NATIVE);
+		err = err ?: dispatcher_ensure(path, point);
 	} else {
 		err = link_ensure(dir, path, point);
 	}

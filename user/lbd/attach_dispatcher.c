@@ -311,9 +311,10 @@ static void mark_unlink(const char *mark, int ifindex, __u32 map)
 	chain_close(&chain);
 }
 
-int dispatcher_ensure(const char *mark, const struct attach_point *point, bool native)
+int dispatcher_ensure(const char *mark, const struct attach_point *point)
 {
-	enum xdp_attach_mode mode = native ? XDP_MODE_NATIVE : XDP_MODE_SKB;
+	enum xdp_attach_mode mode =
+		point->hook == ATTACH_DISPATCHER_NATIVE ? XDP_MODE_NATIVE : XDP_MODE_SKB;
 	struct chain chain;
 	bool done;
 	__u32 map = 0;

@@ -41,7 +41,7 @@ void dispatcher_program_close(struct xdp_program *program);
  * is in the other mode and others' programs with it; -E2BIG it is full; -ENOTSUP
  * libxdp would go without a dispatcher.
  */
-int dispatcher_ensure(const char *mark, const struct attach_point *point, bool native);
+int dispatcher_ensure(const char *mark, const struct attach_point *point);
 
 /* Take ours out, others' stay; and the mark. */
 int dispatcher_remove(const char *mark, int ifindex);

@@ -141,21 +141,43 @@ static int is_other_layout(const struct dirent *entry)
 	return other_layout(entry->d_name) > 0;
 }
 
-int pins_each_other(const char *dir, const char *kind,
-		    int (*each)(void *arg, const char *path, const char *name), void *arg)
+/* Do something with each layout that isn't ours, until it fails. */
+static int others_each(const char *dir, int (*each)(const char *dir, int abi, void *arg), void *arg)
 {
 	struct dirent **entries;
 	int n, err = 0;
 
+	/* A list first, since each() may remove what it is given. */
 	n = scandir(dir, &entries, is_other_layout, alphasort);
 	if (n < 0)
 		return -errno;
 	for (int i = 0; i < n; i++) {
-		err = err ?: layout_each(dir, other_layout(entries[i]->d_name), kind, each, arg);
+		err = err ?: each(dir, other_layout(entries[i]->d_name), arg);
 		free(entries[i]);
 	}
 	free(entries);
 	return err;
+}
+
+struct pins_walk {
+	const char *kind;
+	int (*each)(void *arg, const char *path, const char *name);
+	void *arg;
+};
+
+static int other_walk(const char *dir, int abi, void *arg)
+{
+	const struct pins_walk *walk = arg;
+
+	return layout_each(dir, abi, walk->kind, walk->each, walk->arg);
+}
+
+int pins_each_other(const char *dir, const char *kind,
+		    int (*each)(void *arg, const char *path, const char *name), void *arg)
+{
+	struct pins_walk walk = {kind, each, arg};
+
+	return others_each(dir, other_walk, &walk);
 }
 
 /* Returns 0, where there is none as well, or -errno; path is the one that failed. */
@@ -182,19 +204,15 @@ int pins_remove(const char *dir, struct error *error)
 	return 0;
 }
 
-int pins_remove_others(const char *dir)
+static int other_remove(const char *dir, int abi, void *arg)
 {
 	char path[PINS_PATH_MAX];
-	struct dirent **entries;
-	int n, err = 0;
 
-	n = scandir(dir, &entries, is_other_layout, alphasort);
-	if (n < 0)
-		return -errno;
-	for (int i = 0; i < n; i++) {
-		err = err ?: layout_remove(dir, other_layout(entries[i]->d_name), path);
-		free(entries[i]);
-	}
-	free(entries);
-	return err;
+	(void)arg;
+	return layout_remove(dir, abi, path);
+}
+
+int pins_remove_others(const char *dir)
+{
+	return others_each(dir, other_remove, NULL);
 }
