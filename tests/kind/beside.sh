@@ -8,13 +8,9 @@
 
 control_plane=$(kubectl get nodes -l node-role.kubernetes.io/control-plane -o jsonpath='{.items[0].metadata.name}')
 
-at_exit() {
-	((BASHPID == $$)) || return 0
-	trap '' INT TERM
-	guideway_apply >/dev/null 2>&1 || true
-	kube_proxy_delete >/dev/null 2>&1 || true
-	kubectl delete namespace "$space" --wait=false >/dev/null 2>&1 || true
-	rm -rf "$work"
+cluster_restore() {
+	guideway_apply || true
+	kube_proxy_delete || true
 }
 
 # As kubeadm has it; kind's nodes keep its configuration.

@@ -21,9 +21,15 @@ tell() {
 	echo "# $*" >&3
 }
 
+# Put back what a file has changed of the cluster beyond its namespace: for those that do.
+cluster_restore() {
+	:
+}
+
 at_exit() {
 	((BASHPID == $$)) || return 0
 	trap '' INT TERM
+	cluster_restore >/dev/null 2>&1 || true
 	kubectl delete namespace "$space" --wait=false >/dev/null 2>&1 || true
 	rm -rf "$work"
 }
@@ -62,17 +68,19 @@ spec:
 END
 }
 
-# Who asks: a pod on each node.
-client_apply() {
-	apply <<'END'
+# Who asks: a pod on each node, on a network of its own or the node's.
+client_apply() { # [NAME [HOST-NETWORK]]
+	local name=${1-client}
+	apply <<END
 apiVersion: apps/v1
 kind: DaemonSet
-metadata: {name: client}
+metadata: {name: $name}
 spec:
-  selector: {matchLabels: {app: client}}
+  selector: {matchLabels: {app: $name}}
   template:
-    metadata: {labels: {app: client}}
+    metadata: {labels: {app: $name}}
     spec:
+      hostNetwork: ${2-false}
       terminationGracePeriodSeconds: 0
       tolerations: [{operator: Exists}]
       containers:

@@ -9,12 +9,8 @@
 control_plane=$(kubectl get nodes -l node-role.kubernetes.io/control-plane -o jsonpath='{.items[0].metadata.name}')
 manifests=/etc/kubernetes/manifests
 
-at_exit() {
-	((BASHPID == $$)) || return 0
-	trap '' INT TERM
-	api_start >/dev/null 2>&1 || true
-	kubectl delete namespace "$space" --wait=false >/dev/null 2>&1 || true
-	rm -rf "$work"
+cluster_restore() {
+	api_start
 }
 
 api_answers() {

@@ -8,21 +8,8 @@
 space_create
 web_apply
 client_apply
+client_apply host true
 apply <<'END'
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: {name: host}
-spec:
-  selector: {matchLabels: {app: host}}
-  template:
-    metadata: {labels: {app: host}}
-    spec:
-      hostNetwork: true
-      terminationGracePeriodSeconds: 0
-      tolerations: [{operator: Exists}]
-      containers:
-      - {name: client, image: guideway:VERSION, imagePullPolicy: IfNotPresent, command: [/bin/busybox, sleep, infinity]}
----
 apiVersion: v1
 kind: Service
 metadata: {name: web}
